@@ -1,0 +1,1 @@
+"""Measurements, each of one question, against a rival in the same run."""

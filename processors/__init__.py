@@ -1,0 +1,1 @@
+"""From bytes to scores: decodes, admits, folds and scores events, as pure functions of values."""

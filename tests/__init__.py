@@ -1,0 +1,1 @@
+"""Tests of Rapport: mirrors the packages; real servers only in integration and faults."""

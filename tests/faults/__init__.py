@@ -1,0 +1,1 @@
+"""Tests that kill, stop and restart real servers and workers."""
