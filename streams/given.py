@@ -1,0 +1,176 @@
+"""One setting as it was given, and the ways to read its value.
+
+Promise   A parser returns a well-formed value or raises ValueError with a sentence that goes on
+          from the setting's name and says what is allowed.
+How       One function a kind of value. What may hold a secret (also a URL may) is never repeated
+          in a sentence, because logs keep sentences.
+Limits    Shapes only: nothing is connected to, looked up or opened.
+Not here  Which settings there are, and where they come from: settings.py.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+SECRET_BYTES_MIN: Final = 24  # Standard Webhooks: secrets hold 24 to 64 random bytes
+SECRET_BYTES_MAX: Final = 64
+PORT_MAX: Final = 65_535
+
+_MARK: Final = "whsec_"
+_WORDS_TRUE: Final = ("true", "yes", "on", "1")
+_WORDS_FALSE: Final = ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedLog:
+    """The log of one machine: Redis Streams, with the server's files in this folder."""
+
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaLog:
+    """The log for scale-out."""
+
+    servers: tuple[str, ...]  # "host:port" each
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 asks the system for a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it, so that no token is needed."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The value of one setting, from wherever it was read."""
+
+    value: object
+    place: str  # how to find it: "rapport.toml", "RAPPORT_LOG", "--log"
+    folder: Path  # what a relative path in it is relative to
+
+
+def text(one: Given) -> str:
+    if isinstance(one.value, (str, Path)) and str(one.value).strip():
+        return str(one.value).strip()
+    raise ValueError(f"must be a text that is not empty, got {type(one.value).__name__}")
+
+
+def matching(pattern: re.Pattern[str], says: str) -> Callable[[Given], str]:
+    def parse(one: Given) -> str:
+        if not isinstance(one.value, str) or not pattern.fullmatch(one.value):
+            raise ValueError(f"{says}, got {one.value!r}")
+        return one.value
+
+    return parse
+
+
+def whole(least: int, most: int) -> Callable[[Given], int]:
+    def parse(one: Given) -> int:
+        digits = str(one.value)
+        if isinstance(one.value, bool) or not re.fullmatch(r"-?[0-9]{1,18}", digits):
+            raise ValueError(f"must be a whole number, got {one.value!r}")
+        if not least <= int(digits) <= most:
+            raise ValueError(f"must be from {least} to {most}, got {digits}")
+        return int(digits)
+
+    return parse
+
+
+def flag(one: Given) -> bool:
+    if isinstance(one.value, bool):
+        return one.value
+    word = str(one.value).lower()
+    if word in _WORDS_TRUE or word in _WORDS_FALSE:
+        return word in _WORDS_TRUE
+    raise ValueError(f"must be true or false, got {one.value!r}")
+
+
+def path(one: Given) -> Path:
+    return one.folder / Path(text(one)).expanduser()
+
+
+def log(one: Given) -> EmbeddedLog | KafkaLog:
+    scheme, _, rest = text(one).partition(":")
+    if scheme == "embedded" and rest:
+        return EmbeddedLog(one.folder / Path(rest).expanduser())
+    if scheme == "kafka" and rest.startswith("//"):
+        servers = tuple(part.strip() for part in rest[2:].rstrip("/").split(","))
+        for server in servers:
+            host_and_port(server)
+        return KafkaLog(servers)
+    raise ValueError(f"must be embedded:DIR or kafka://HOST:PORT,…, got {text(one)!r}")
+
+
+def redis(one: Given) -> str:
+    try:
+        parts = urlsplit(text(one))
+        place = parts.path if parts.scheme == "unix" else parts.hostname
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ValueError("is not a URL; write redis://HOST:PORT") from error
+    if parts.scheme not in {"redis", "rediss", "unix"} or not place or not port_is_good:
+        raise ValueError("must be redis://HOST:PORT, rediss://HOST:PORT or unix:///SOCKET")
+    return text(one)
+
+
+def http(one: Given) -> Address:
+    host, port = host_and_port(text(one))
+    return Address(host, port)
+
+
+def host_and_port(words: str) -> tuple[str, int]:
+    """Split an address; an IPv6 host is in brackets.
+
+    >>> host_and_port("[::1]:8787")
+    ('::1', 8787)
+    """
+    host, colon, port = words.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    bracketed = bare != host
+    if not colon or not bare or (":" in bare) != bracketed or not re.fullmatch("[0-9]{1,5}", port):
+        raise ValueError(f"must be HOST:PORT, got {words!r}")
+    if int(port) > PORT_MAX:
+        raise ValueError(f"has a port above {PORT_MAX}: {words!r}")
+    return bare, int(port)
+
+
+def url(one: Given) -> str:
+    try:
+        parts = urlsplit(text(one))
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise ValueError("is not a URL; write https://HOST/…") from error
+    if not good:
+        raise ValueError("must be https://HOST/… or http://HOST/…")
+    return text(one)
+
+
+def secret(one: Given) -> str:
+    words = text(one)
+    try:
+        length = len(base64.b64decode(words.removeprefix(_MARK), validate=True))
+    except binascii.Error as error:
+        raise ValueError('must be "whsec_" and base64, as Standard Webhooks has it') from error
+    if not SECRET_BYTES_MIN <= length <= SECRET_BYTES_MAX:
+        allowed = f"{SECRET_BYTES_MIN} to {SECRET_BYTES_MAX}"
+        raise ValueError(f"must hold {allowed} bytes in base64, it holds {length}")
+    return words
