@@ -1,0 +1,46 @@
+"""What can be wrong with rules, said so that the reader can mend it.
+
+Promise   A RulesError carries every mistake that was found, each with its place and its mend.
+How       A Problem is a value; `str` shows it as compilers do, with the line and a caret under the spot.
+Not here  Finding mistakes: load.py, parse.py and check.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a rule file.
+
+    >>> print(Problem("a.toml", 2, 9, "`helth` is not known", "did you mean `health`?", 'when = "helth"', 5))
+    a.toml:2:9: `helth` is not known
+      when = "helth"
+              ^^^^^
+      did you mean `health`?
+    """
+
+    file: str
+    line: int  # from 1; 0 when the whole file is at fault
+    column: int  # from 1, in characters
+    message: str
+    mend: str  # what to do about it, or ""
+    excerpt: str = ""  # the line itself
+    width: int = 1  # characters at fault
+
+    def __str__(self) -> str:
+        lines = [f"{self.file}:{self.line}:{self.column}: {self.message}"]
+        if self.excerpt:
+            indent = "".join("\t" if c == "\t" else " " for c in self.excerpt[: self.column - 1])
+            lines += [f"  {self.excerpt}", f"  {indent}{'^' * self.width}"]
+        if self.mend:
+            lines.append(f"  {self.mend}")
+        return "\n".join(lines)
+
+
+class RulesError(ValueError):
+    """Rules that cannot be used. Whoever held an older set of rules keeps it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)

@@ -1,0 +1,316 @@
+"""Parsing: from text to a syntax tree, or to one mistake with its place.
+
+Promise   Any text gives a tree or a SyntaxMistake; nothing else, in time linear in its length.
+How       grammar.lark, LALR(1). The grammar is closed: no attribute access, no evaluation.
+Limits    DEPTH_MAX levels (syntax.py); the length is bounded by the file that the text stands in.
+Not here  Meaning (check.py). Finding texts in files (load.py).
+"""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from importlib.resources import files
+from math import isfinite
+from typing import Final, cast
+
+import lark
+
+from rules.syntax import (
+    DEPTH_MAX,
+    Call,
+    Literal,
+    Membership,
+    Operator,
+    Option,
+    Path,
+    Span,
+    Syntax,
+    Where,
+)
+
+UNITS_MS: Final = {
+    "ms": 1,
+    "s": 1_000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 7 * 86_400_000,
+}
+DURATION_MS_MAX: Final = 3_660 * 86_400_000  # ten years: beyond it a unit was mistaken
+PARSED_KEPT: Final = 4096  # texts whose trees are kept, so that a reload parses only what has changed
+
+_KEYWORDS: Final = ("and", "or", "not", "in", "starts_with", "matches", "where")
+_FOREIGN: Final = {
+    "&": "write `and`",
+    "|": "write `or`",
+    "!": "write `not`, or `!=` for `is not`",
+    "^": "there is no power operator",
+    "[": "lists stand in round brackets: `in (1, 2)`",
+    "{": "curly brackets belong into `reason`, not into a condition",
+    '"': "the text has no closing quote",
+    "'": "the text has no closing quote",
+}
+
+
+class SyntaxMistake(ValueError):
+    """A text that is no expression; the place is in characters from its start."""
+
+    def __init__(self, span: Span, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.span = span
+        self.message = message
+        self.mend = mend
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def parse(text: str) -> Syntax:
+    """The tree of an expression.
+
+    Raises:
+        SyntaxMistake: It is none.
+
+    >>> parse("health < 40").sign
+    '<'
+    """
+    return cast("Syntax", _tree(text, "condition"))
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def parse_selector(text: str) -> Path | Where:
+    """The tree of what `on` takes: `kind.action`, perhaps with `where`.
+
+    Raises:
+        SyntaxMistake: It is none.
+    """
+    return cast("Path | Where", _tree(text, "selector"))
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of a duration such as `10m`.
+
+    Raises:
+        SyntaxMistake: It is none, or longer than DURATION_MS_MAX.
+
+    >>> duration_ms("1.5h")
+    5400000
+    """
+    tree = parse(text)
+    if not isinstance(tree, Literal) or tree.kind != "duration":
+        raise SyntaxMistake(
+            tree.span, "this is no duration", 'write a number and a unit, such as "10m" or "14d"'
+        )
+    return int(tree.value)
+
+
+def _tree(text: str, start: str) -> object:
+    if not text.strip():
+        raise SyntaxMistake(Span(0, len(text)), "there is nothing here", "write an expression")
+    try:
+        tree = _parser().parse(text, start=start)
+    except lark.exceptions.UnexpectedCharacters as error:
+        raise _bad_characters(text, error.pos_in_stream or 0) from None
+    except lark.exceptions.UnexpectedToken as error:
+        raise _bad_token(text, error) from None
+    _refuse_deep(tree)
+    return _build(tree)
+
+
+@cache
+def _parser() -> lark.Lark:
+    grammar = files("rules").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return lark.Lark(
+        grammar,
+        parser="lalr",
+        start=["condition", "selector"],
+        propagate_positions=True,
+        maybe_placeholders=False,
+    )
+
+
+def _refuse_deep(tree: lark.Tree[lark.Token]) -> None:
+    waiting = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > DEPTH_MAX:
+            raise SyntaxMistake(
+                _span(node),
+                f"this is nested more than {DEPTH_MAX} levels deep",
+                "take brackets away, or make several rules of it",
+            )
+        waiting += [(each, depth + 1) for each in node.children if isinstance(each, lark.Tree)]
+
+
+def _bad_characters(text: str, at: int) -> SyntaxMistake:
+    end = at + 1
+    while text[at].isalnum() and end < len(text) and (text[end].isalnum() or text[end] in "._"):
+        end += 1
+    piece = text[at:end]
+    if piece[0].isdigit():
+        units = " ".join(UNITS_MS)
+        return SyntaxMistake(
+            Span(at, end),
+            f"`{piece}` is neither a number nor a duration",
+            f"units are {units}, as in 30s or 1.5h",
+        )
+    return SyntaxMistake(
+        Span(at, end), f"`{piece}` means nothing here", _FOREIGN.get(text[at], "")
+    )
+
+
+def _bad_token(text: str, error: lark.exceptions.UnexpectedToken) -> SyntaxMistake:
+    token = error.token
+    if token.type == "$END":
+        after = len(text.rstrip())
+        return SyntaxMistake(Span(after, after + 1), "the expression is not finished", _wanted(error))
+    span = Span(token.start_pos or 0, token.end_pos or 0)
+    near = get_close_matches(str(token).lower(), _KEYWORDS, n=1, cutoff=0.7)
+    if token.type == "COMPARISON" and "COMPARISON" not in error.accepts:
+        mend = "compare two values at a time, and join comparisons with `and`"
+    elif near and near[0] != str(token):
+        mend = f"did you mean `{near[0]}`?"
+    else:
+        mend = _wanted(error)
+    return SyntaxMistake(span, f"`{token}` cannot stand here", mend)
+
+
+def _wanted(error: lark.exceptions.UnexpectedToken) -> str:
+    accepted = error.accepts
+    if "NUMBER" in accepted and "NAME" in accepted:
+        return "a value is needed: a number, a name, or a function such as count(order.placed, 30d)"
+    words = {
+        "RPAR": "a closing bracket",
+        "LPAR": "an opening bracket",
+        "TEXT": "a text in quotes",
+        "NAME": "a name",
+        "DURATION": "a duration such as 7d",
+        "NUMBER": "a number",
+        "AND": "`and` or `or`",
+        "COMPARISON": "a comparison",
+    }
+    wanted = [said for terminal, said in words.items() if terminal in accepted]
+    return f"needed here: {', or '.join(wanted)}" if wanted else ""
+
+
+def _span(tree: lark.Tree[lark.Token] | lark.Token) -> Span:
+    place = tree if isinstance(tree, lark.Token) else tree.meta
+    return Span(place.start_pos or 0, place.end_pos or 0)
+
+
+def _build(tree: lark.Tree[lark.Token]) -> object:
+    """Turn lark's tree into ours; as deep a recursion as the tree, which is bounded."""
+    return _BUILDERS[str(tree.data)](tree)
+
+
+def _inside(tree: lark.Tree[lark.Token]) -> list[Syntax]:
+    children = [each for each in tree.children if isinstance(each, lark.Tree)]
+    return [cast("Syntax", _build(each)) for each in children]
+
+
+def _number(tree: lark.Tree[lark.Token]) -> Literal:
+    text = str(tree.children[0])
+    value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    if not isfinite(value):
+        raise SyntaxMistake(_span(tree), "this number is too large", "it must stay below 1e308")
+    return Literal(_span(tree), "number", value)
+
+
+def _duration(tree: lark.Tree[lark.Token]) -> Literal:
+    return Literal(_span(tree), "duration", _milliseconds(cast("lark.Token", tree.children[0])))
+
+
+def _milliseconds(token: lark.Token) -> int:
+    digits = token.rstrip("mshdw")
+    value = float(digits) * UNITS_MS[token[len(digits) :]]
+    if value > DURATION_MS_MAX:
+        raise SyntaxMistake(_span(token), f"`{token}` is longer than ten years", "check the unit")
+    return round(value)
+
+
+def _path(tree: lark.Tree[lark.Token]) -> Path:
+    tokens = [cast("lark.Token", each) for each in tree.children]
+    return Path(
+        _span(tree),
+        tuple(str(each)[1:-1] if each.type == "TEXT" else str(each) for each in tokens),
+        tuple(each.type == "TEXT" for each in tokens),
+    )
+
+
+def _arithmetic(tree: lark.Tree[lark.Token]) -> Operator:
+    return Operator(_span(tree), str(tree.children[1]), tuple(_inside(tree)))
+
+
+def _compare(tree: lark.Tree[lark.Token]) -> Operator:
+    sign = str(tree.children[1]).replace("==", "=")
+    return Operator(_span(tree), sign, tuple(_inside(tree)))
+
+
+def _sign(tree: lark.Tree[lark.Token]) -> Operator:
+    return Operator(_span(tree), str(tree.children[0]), tuple(_inside(tree)))
+
+
+def _text_operator(sign: str) -> Callable[[lark.Tree[lark.Token]], Operator]:
+    def build(tree: lark.Tree[lark.Token]) -> Operator:
+        token = cast("lark.Token", tree.children[1])
+        text = Literal(_span(token), "text", str(token)[1:-1])
+        return Operator(_span(tree), sign, (*_inside(tree), text))
+
+    return build
+
+
+def _operator(sign: str) -> Callable[[lark.Tree[lark.Token]], Operator]:
+    return lambda tree: Operator(_span(tree), sign, tuple(_inside(tree)))
+
+
+def _membership(*, negated: bool) -> Callable[[lark.Tree[lark.Token]], Membership]:
+    def build(tree: lark.Tree[lark.Token]) -> Membership:
+        subject, items = cast("list[lark.Tree[lark.Token]]", tree.children)
+        return Membership(
+            _span(tree), cast("Syntax", _build(subject)), tuple(_inside(items)), negated
+        )
+
+    return build
+
+
+def _call(tree: lark.Tree[lark.Token]) -> Call:
+    name = cast("lark.Token", tree.children[0])
+    return Call(_span(tree), str(name), _span(name), tuple(_inside(tree)))
+
+
+def _where(tree: lark.Tree[lark.Token]) -> Where:
+    path, condition = _inside(tree)
+    return Where(_span(tree), cast("Path", path), condition)
+
+
+def _selector(tree: lark.Tree[lark.Token]) -> Path | Where:
+    path, *condition = _inside(tree)
+    if not condition:
+        return cast("Path", path)
+    return Where(_span(tree), cast("Path", path), condition[0])
+
+
+_BUILDERS: Final[dict[str, Callable[[lark.Tree[lark.Token]], object]]] = {
+    "number": _number,
+    "percentage": _number,
+    "duration": _duration,
+    "text": lambda tree: Literal(_span(tree), "text", str(tree.children[0])[1:-1]),
+    "path": _path,
+    "arithmetic": _arithmetic,
+    "compare": _compare,
+    "sign": _sign,
+    "all": _operator("and"),
+    "any": _operator("or"),
+    "not_": _operator("not"),
+    "starts_with": _text_operator("starts_with"),
+    "matches": _text_operator("matches"),
+    "in_": _membership(negated=False),
+    "not_in": _membership(negated=True),
+    "call": _call,
+    "group": lambda tree: _inside(tree)[0],
+    "where": _where,
+    "exact": lambda tree: Option(_span(tree), "exact", cast("float", _number(tree).value)),
+    "half_life": lambda tree: Option(
+        _span(tree), "half_life", _milliseconds(cast("lark.Token", tree.children[0]))
+    ),
+    "before": lambda tree: Option(_span(tree), "before", 1.0),
+    "selector": _selector,
+}
