@@ -25,6 +25,8 @@ from numba.core.dispatcher import Dispatcher
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+# Modules whose constants change with numba's version at most, which numba's own stamp holds.
+_SETTLED = frozenset({"math", "numba", "numpy"})
 _CONSTANTS = (bool, int, float, complex, str, bytes, tuple, np.generic)
 
 
@@ -91,7 +93,7 @@ def _constants_and_kernels(function: FunctionType) -> Iterator[tuple[str, str]]:
     for name in names:
         value = function.__globals__.get(name)
         if isinstance(value, ModuleType):
-            for attribute in names:
+            for attribute in names if value.__name__ not in _SETTLED else ():
                 fingerprint = _fingerprint(getattr(value, attribute, None))
                 if fingerprint is not None:
                     yield f"{name}.{attribute}", fingerprint

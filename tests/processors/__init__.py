@@ -1,0 +1,1 @@
+"""Tests of processors: from bytes to scores."""
