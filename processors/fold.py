@@ -1,0 +1,264 @@
+"""The fold: profile rows times events gives changed rows and one feature column an event.
+
+Promise   Features are what they are right after (or right before) their event, wherever batches are cut.
+          A duplicate or a late event changes nothing.
+How       One kernel over the events of a batch in order: admit, read what is asked "before", update each
+          aggregate whose filter holds, read what is asked "after". Rows are float64 words; `whole` is
+          the same memory as int64, for times and counts.
+Limits    A duplicate is recognised among the customer's last `duplicates_kept` ids. "Now" is the newest
+          event time of the customer, never a clock.
+Not here  What the aggregates mean (aggregate.py), readings (readings.py), tables (tables.py).
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.aggregate import MICRO, TILES, TILES_IN_WINDOW, AggregateKind
+from processors.compiled import compiled
+from processors.readings import read_all
+from processors.tables import (
+    EVENTS,
+    FIRST,
+    FOLD_AT,
+    FOLD_HALF_LIFE,
+    FOLD_KIND,
+    FOLD_SIZE,
+    FOLD_VALUE,
+    FOLD_WHERE,
+    FOLD_WINDOW_FIRST,
+    FOLD_WINDOWS,
+    NEWEST,
+    RECENT_IDS,
+    WINDOW_AT,
+    WINDOW_MS,
+)
+
+ADMITTED: Final = 0
+DUPLICATE: Final = 1
+LATE: Final = 2
+
+_DECAY = int(AggregateKind.DECAY)
+_EVENTS = int(AggregateKind.EVENTS)
+_TOTAL = int(AggregateKind.TOTAL)
+_LAST = int(AggregateKind.LAST)
+_FIRST = int(AggregateKind.FIRST)
+_MINIMUM = int(AggregateKind.MINIMUM)
+_MAXIMUM = int(AggregateKind.MAXIMUM)
+_MOMENTS = int(AggregateKind.MOMENTS)
+_DISTINCT = int(AggregateKind.DISTINCT)
+_TOTAL_MAX = 9.2e18  # just inside 64 bits
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@compiled("i8(i8[::1], i8, i8, i8, i8)")
+def admit(whole: Integers, at_ms: int, id_hash: int, kept: int, lateness_ms: int) -> int:
+    """Decide on one event and, if it is admitted, remember its id and time in the row."""
+    ring = RECENT_IDS + 1
+    for k in range(ring, ring + kept):
+        if whole[k] == id_hash:
+            return DUPLICATE
+    if at_ms < whole[NEWEST] - lateness_ms:
+        return LATE
+    place = whole[RECENT_IDS]
+    whole[ring + place] = id_hash
+    whole[RECENT_IDS] = (place + 1) % kept
+    return ADMITTED
+
+
+@compiled("void(f8[::1], i8[::1], i8, i8, f8, i8)")
+def add_decayed(
+    row: Floats, whole: Integers, at: int, at_ms: int, value: float, half_life_ms: int
+) -> None:
+    """Forward decay: a late event adds less and never moves the time back."""
+    newest = max(whole[at], at_ms)
+    if whole[at] == 0:
+        row[at + 1] = value
+    else:
+        row[at + 1] = row[at + 1] * 2.0 ** ((whole[at] - newest) / half_life_ms) + value * 2.0 ** (
+            (at_ms - newest) / half_life_ms
+        )
+    whole[at] = newest
+
+
+@compiled("void(f8[::1], i8[::1], i8, i8, f8, i8)")
+def add_moment(
+    row: Floats, whole: Integers, at: int, at_ms: int, value: float, half_life_ms: int
+) -> None:
+    """Weighted mean and squared deviations (West 1979); all weights decay alike, so means stay."""
+    newest = max(whole[at], at_ms)
+    kept = 0.0 if whole[at] == 0 else 2.0 ** ((whole[at] - newest) / half_life_ms)
+    weight = 2.0 ** ((at_ms - newest) / half_life_ms)
+    total = row[at + 1] * kept + weight
+    step = value - row[at + 2]
+    row[at + 3] = row[at + 3] * kept + weight * (row[at + 1] * kept / total) * step * step
+    row[at + 2] += step * (weight / total)
+    row[at + 1] = total
+    whole[at] = newest
+
+
+@compiled("void(f8[::1], i8[::1], i8, i8, i8, f8)")
+def add_to_tile(
+    row: Floats, whole: Integers, at: int, window_ms: int, at_ms: int, value: float
+) -> None:
+    """Count an event that no longer fits among the exact ones; one older than all tiles is outside."""
+    tile_ms = (window_ms + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
+    tile = at_ms // tile_ms
+    newest = whole[at]
+    if newest != 0 and tile <= newest - TILES:
+        return
+    if tile > newest:
+        for passed in range(max(newest + 1, tile - TILES + 1), tile + 1):
+            k = at + 1 + passed % TILES
+            whole[k] = 0
+            row[k + TILES] = 0.0
+        whole[at] = tile
+    k = at + 1 + tile % TILES
+    minimum = k + 2 * TILES
+    maximum = k + 3 * TILES
+    if whole[k] == 0 or value < row[minimum]:
+        row[minimum] = value
+    if whole[k] == 0 or value > row[maximum]:
+        row[maximum] = value
+    whole[k] += 1
+    row[k + TILES] += value
+
+
+@compiled("void(f8[::1], i8[::1], i8[::1], i8[:, ::1], i8, f8)")
+def add_exact(
+    row: Floats, whole: Integers, fold: Integers, windows: Integers, at_ms: int, value: float
+) -> None:
+    """Keep the event among the newest, sorted by time and value; the oldest moves into the tiles."""
+    at = fold[FOLD_AT]
+    size = fold[FOLD_SIZE]
+    times = at + 1
+    values = times + size
+    count = whole[at]
+    old_ms = at_ms
+    old_value = value
+    place = count
+    if count == size:
+        if size > 0 and (at_ms > whole[times] or (at_ms == whole[times] and value > row[values])):
+            old_ms = whole[times]
+            old_value = row[values]
+            for k in range(size - 1):
+                whole[times + k] = whole[times + k + 1]
+                row[values + k] = row[values + k + 1]
+            place = size - 1
+        else:
+            place = -1
+        first = fold[FOLD_WINDOW_FIRST]
+        for k in range(first, first + fold[FOLD_WINDOWS]):
+            add_to_tile(row, whole, windows[k, WINDOW_AT], windows[k, WINDOW_MS], old_ms, old_value)
+    else:
+        whole[at] = count + 1
+    if place >= 0:
+        while place > 0 and (
+            whole[times + place - 1] > at_ms
+            or (whole[times + place - 1] == at_ms and row[values + place - 1] > value)
+        ):
+            whole[times + place] = whole[times + place - 1]
+            row[values + place] = row[values + place - 1]
+            place -= 1
+        whole[times + place] = at_ms
+        row[values + place] = value
+
+
+@compiled("void(f8[::1], i8[::1], i8, i8, i8, f8)")
+def add_point(row: Floats, whole: Integers, kind: int, at: int, at_ms: int, value: float) -> None:
+    """LAST, FIRST, MINIMUM, MAXIMUM: replace the kept event if this one is the better."""
+    kept_ms = whole[at]
+    kept = row[at + 1]
+    better = kept_ms == 0
+    if kind == _LAST:
+        better = better or at_ms > kept_ms or (at_ms == kept_ms and value > kept)
+    elif kind == _FIRST:
+        better = better or at_ms < kept_ms or (at_ms == kept_ms and value < kept)
+    elif kind == _MINIMUM:
+        better = better or value < kept or (value == kept and at_ms > kept_ms)
+    else:
+        better = better or value > kept or (value == kept and at_ms > kept_ms)
+    if better:
+        whole[at] = at_ms
+        row[at + 1] = value
+
+
+@compiled("void(f8[::1], i8[::1], i8[::1], i8[:, ::1], i8, f8)")
+def update(
+    row: Floats, whole: Integers, fold: Integers, windows: Integers, at_ms: int, value: float
+) -> None:
+    """Add one event to one aggregate."""
+    kind = fold[FOLD_KIND]
+    at = fold[FOLD_AT]
+    if kind == _DECAY:
+        add_decayed(row, whole, at, at_ms, value, fold[FOLD_HALF_LIFE])
+    elif kind == _EVENTS:
+        add_exact(row, whole, fold, windows, at_ms, value)
+    elif kind == _TOTAL:
+        whole[at] += 1
+        total = whole[at + 1] + np.rint(value * MICRO)
+        if abs(total) < _TOTAL_MAX:
+            whole[at + 1] += np.int64(np.rint(value * MICRO))
+    elif kind == _MOMENTS:
+        add_moment(row, whole, at, at_ms, value, fold[FOLD_HALF_LIFE])
+    elif kind == _DISTINCT:
+        bucket = at + np.int64(value) % fold[FOLD_SIZE]
+        whole[bucket] = max(whole[bucket], at_ms)
+    else:
+        add_point(row, whole, kind, at, at_ms, value)
+
+
+@compiled(
+    "void(f8[:, ::1], i8[:, ::1], f8[:, ::1], i8[::1], i8[::1], i8[::1], i8[:, ::1], i8[:, ::1],"
+    " i8[:, ::1], i8[:, ::1], i8, i8, i8[::1], i8[::1], i8)"
+)
+def fold_events(
+    rows: Floats,
+    whole_rows: Integers,
+    registers: Floats,
+    slots: Integers,
+    times_ms: Integers,
+    id_hashes: Integers,
+    folds: Integers,
+    windows: Integers,
+    before: Integers,
+    after: Integers,
+    duplicates_kept: int,
+    lateness_ms: int,
+    status: Integers,
+    now_ms: Integers,
+    count: int,
+) -> None:
+    """Fold `count` events into their rows, in order.
+
+    Args:
+        rows: shape (slots, words); `whole_rows` is the same memory as int64.
+        registers: shape (registers, at least count): event registers are read, readings written.
+            Readings of an event that is not admitted are left as they were: never look at them.
+        slots: row of each event. `times_ms`, `id_hashes`: its time and the hash of its id, not zero.
+        status: filled with ADMITTED, DUPLICATE or LATE.
+        now_ms: filled with the customer's newest event time, this event included.
+    """
+    for i in range(count):
+        row = rows[slots[i]]
+        whole = whole_rows[slots[i]]
+        at_ms = times_ms[i]
+        status[i] = admit(whole, at_ms, id_hashes[i], duplicates_kept, lateness_ms)
+        now = max(whole[NEWEST], at_ms) if status[i] == ADMITTED else whole[NEWEST]
+        now_ms[i] = now
+        if status[i] != ADMITTED:
+            continue
+        read_all(row, whole, before, registers, i, now)
+        whole[NEWEST] = now
+        whole[FIRST] = at_ms if whole[EVENTS] == 0 else min(whole[FIRST], at_ms)
+        whole[EVENTS] += 1
+        for k in range(folds.shape[0]):
+            if registers[folds[k, FOLD_WHERE], i] != 0.0:
+                value = 1.0 if folds[k, FOLD_VALUE] < 0 else registers[folds[k, FOLD_VALUE], i]
+                if not math.isnan(value):
+                    update(row, whole, folds[k], windows, at_ms, value)
+        read_all(row, whole, after, registers, i, now)

@@ -1,0 +1,202 @@
+"""The layout of a profile row: which named columns stand where, and how a row becomes bytes and back.
+
+Promise   Packing and unpacking keep a row bit for bit; a row written under another layout keeps every column
+          whose name and width are the same in both, and new columns start empty.
+How       A row is `words` 8-byte words. Most are zero (zero means "never happened" in every column), so
+          the bytes are: fingerprint of the layout (8 bytes), one bit a word, then the words that are
+          not zero, little-endian. The layout itself is kept beside the rows under its fingerprint.
+Limits    ROW_WORDS_MAX words.
+Not here  What a column means (plan.py, fold.py). Where rows live (profile.py, streams/store.py).
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from processors.compiled import compiled
+
+ROW_WORDS_MAX: Final = 65_536  # half a megabyte a customer: a plan beyond this is a mistake
+_FINGERPRINT_BYTES: Final = 8
+assert sys.byteorder == "little", "rows are stored as the words stand in memory"
+_ROWS_AT_ONCE: Final = 256  # the scratch area stays within the second-level cache
+
+
+class LayoutError(ValueError):
+    """Bytes that are no row of the layout that they name."""
+
+
+class _Columns(msgspec.Struct, frozen=True):
+    columns: list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Columns by name: their first word and how many; `fingerprint` names the arrangement."""
+
+    columns: dict[str, tuple[int, int]]  # name -> (first word, words)
+    words: int
+    fingerprint: bytes
+
+    @classmethod
+    def of(cls, columns: Iterable[tuple[str, int]]) -> Self:
+        """Lay the columns out one after the other.
+
+        Raises:
+            ValueError: Two columns of one name, or more than ROW_WORDS_MAX words.
+
+        >>> Layout.of([("newest", 1), ("ring", 4)]).columns
+        {'newest': (0, 1), 'ring': (1, 4)}
+        """
+        placed: dict[str, tuple[int, int]] = {}
+        words = 0
+        for name, count in columns:
+            if name in placed:
+                raise ValueError(f"the column {name!r} is there twice")
+            placed[name] = (words, count)
+            words += count
+        if words > ROW_WORDS_MAX:
+            raise ValueError(
+                f"a profile row would have {words} words, at most {ROW_WORDS_MAX} are allowed: "
+                "ask for fewer aggregates, or fewer exact events in them"
+            )
+        listed = [(name, count) for name, (_, count) in placed.items()]
+        digest = hashlib.blake2b(
+            msgspec.json.encode(listed), digest_size=_FINGERPRINT_BYTES
+        ).digest()
+        return cls(placed, words, digest)
+
+    def encode(self) -> bytes:
+        """The layout as JSON, to be kept beside the rows that were written with it."""
+        listed = [(name, count) for name, (_, count) in self.columns.items()]
+        return msgspec.json.encode(_Columns(listed))
+
+    @classmethod
+    def decode(cls, stored: bytes) -> Self:
+        """Read what `encode` wrote.
+
+        Raises:
+            LayoutError: It is something else.
+        """
+        try:
+            return cls.of(msgspec.json.decode(stored, type=_Columns).columns)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise LayoutError(f"not a stored row layout: {error}") from error
+
+
+def fingerprint_of(blob: bytes) -> bytes:
+    """Which layout a packed row was written with."""
+    return blob[:_FINGERPRINT_BYTES]
+
+
+@compiled("i8(i8[:, ::1], i8[::1], i8[::1], i8[::1])")
+def _pack(
+    rows: npt.NDArray[np.int64],
+    slots: npt.NDArray[np.int64],
+    out: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+) -> int:
+    """Write the bitmap and the words that are not zero of each row; fill in where each ends."""
+    words = rows.shape[1]
+    at = 0
+    for k in range(slots.shape[0]):
+        row = rows[slots[k]]
+        bitmap = at
+        at += (words + 63) // 64
+        for first in range(0, words, 64):
+            bits = np.int64(0)
+            for word in range(first, min(first + 64, words)):
+                out[at] = row[word]
+                present = np.int64(row[word] != 0)
+                bits |= present << np.int64(word - first)
+                at += present
+            out[bitmap + first // 64] = bits
+        ends[k] = at
+    return at
+
+
+def pack(layout: Layout, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> list[bytes]:
+    """The rows at `slots` as bytes, in that order."""
+    words = layout.words
+    packed: list[bytes] = []
+    for first in range(0, len(slots), _ROWS_AT_ONCE):
+        part = slots[first : first + _ROWS_AT_ONCE]
+        out = np.empty(len(part) * ((words + 63) // 64 + words) + 1, dtype=np.int64)
+        ends = np.empty(len(part), dtype=np.int64)
+        used = _pack(rows, part, out, ends)
+        data = out[:used].tobytes()
+        start = 0
+        for end in (ends * 8).tolist():
+            packed.append(layout.fingerprint + data[start:end])
+            start = end
+    return packed
+
+
+@compiled("i8(i8[::1], i8[::1], i8[:, ::1], i8[::1])")
+def _unpack(
+    data: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    slots: npt.NDArray[np.int64],
+) -> int:
+    """Fill the rows; answer with the first blob that does not fit its bitmap, or -1 where all do."""
+    words = rows.shape[1]
+    map_words = (words + 63) // 64
+    for k in range(slots.shape[0]):
+        at = starts[k] + map_words
+        end = starts[k + 1]
+        if at > end:
+            return k
+        row = rows[slots[k]]
+        for word in range(words):
+            bits = np.uint64(data[starts[k] + (word >> 6)])
+            if (bits >> np.uint64(word & 63)) & np.uint64(1):
+                if at >= end:
+                    return k
+                row[word] = data[at]
+                at += 1
+            else:
+                row[word] = 0
+        if at != end:
+            return k
+    return -1
+
+
+def unpack(
+    layout: Layout,
+    blobs: Sequence[bytes],
+    rows: npt.NDArray[np.int64],
+    slots: npt.NDArray[np.int64],
+) -> None:
+    """Read packed rows of this layout into `rows[slots]`, each slot wholly overwritten.
+
+    Raises:
+        LayoutError: A blob was written with another layout or is damaged; slots are then half filled.
+    """
+    data = bytearray()
+    starts = np.zeros(len(blobs) + 1, dtype=np.int64)
+    for k, blob in enumerate(blobs):
+        if fingerprint_of(blob) != layout.fingerprint or len(blob) % 8:
+            raise LayoutError("the row was written with another layout, or is damaged")
+        data += blob[_FINGERPRINT_BYTES:]
+        starts[k + 1] = len(data) // 8
+    wrong = _unpack(np.frombuffer(data, dtype=np.int64), starts, rows, slots)
+    if wrong >= 0:
+        raise LayoutError(
+            f"row {wrong} is damaged: its {len(blobs[wrong])} bytes do not fit its own bitmap"
+        )
+
+
+def migrate(old: Layout, new: Layout, row: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The row in the new layout: columns of the same name and width are kept, others are empty."""
+    moved = np.zeros(new.words, dtype=np.int64)
+    for name, (start, count) in new.columns.items():
+        old_start, old_count = old.columns.get(name, (0, 0))
+        if old_count == count:
+            moved[start : start + count] = row[old_start : old_start + old_count]
+    return moved

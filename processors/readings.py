@@ -1,0 +1,179 @@
+"""Readings: an aggregate's columns as one number, at a given moment.
+
+Promise   A reading changes nothing, and is NaN exactly where there is nothing to read.
+How       Windows are (now - length, now]. Exact events are counted one by one; of the tiles of older
+          events, whole ones count wholly and the oldest counts by the share that the window covers.
+Limits    `now` is never before the newest event in the row.
+Not here  Updating (fold.py); what the kinds promise (aggregate.py).
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.aggregate import MICRO, TILES, TILES_IN_WINDOW, AggregateKind, Reading
+from processors.compiled import compiled
+from processors.tables import (
+    READ_AT,
+    READ_HALF_LIFE,
+    READ_KIND,
+    READ_READING,
+    READ_SIZE,
+    READ_TARGET,
+    READ_TILES_AT,
+    READ_VALUE,
+    READ_WINDOW_MS,
+)
+
+_DECAY = int(AggregateKind.DECAY)
+_EVENTS = int(AggregateKind.EVENTS)
+_TOTAL = int(AggregateKind.TOTAL)
+_MOMENTS = int(AggregateKind.MOMENTS)
+_DISTINCT = int(AggregateKind.DISTINCT)
+_COUNT = int(Reading.COUNT)
+_SUM = int(Reading.SUM)
+_MEAN = int(Reading.MEAN)
+_MIN = int(Reading.MIN)
+_MAX = int(Reading.MAX)
+_RATE = int(Reading.RATE)
+_APPROXIMATE = int(Reading.APPROXIMATE)
+_SINCE = int(Reading.SINCE)
+_DEVIATION = int(Reading.DEVIATION)
+_DAY_MS = 86_400_000.0
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@compiled("f8(f8[::1], i8[::1], i8, i8, i8, i8, i8, i8)")
+def read_window(
+    row: Floats,
+    whole: Integers,
+    reading: int,
+    at: int,
+    size: int,
+    tiles_at: int,
+    window_ms: int,
+    now_ms: int,
+) -> float:
+    """Count, sum, mean, extreme or rate of the events in (now - window, now]."""
+    start = now_ms - window_ms
+    count = 0.0
+    total = 0.0
+    low = math.inf
+    high = -math.inf
+    partial = 0.0
+    for k in range(whole[at] - 1, -1, -1):
+        if whole[at + 1 + k] <= start:
+            break
+        value = row[at + 1 + size + k]
+        count += 1.0
+        total += value
+        low = min(low, value)
+        high = max(high, value)
+    newest = whole[tiles_at]
+    tile_ms = (window_ms + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
+    oldest = (start + 1) // tile_ms
+    for tile in range(max(oldest, newest - TILES + 1), newest + 1):
+        k = tiles_at + 1 + tile % TILES
+        held = whole[k]
+        if held == 0:
+            continue
+        share = 1.0
+        if tile == oldest and start + 1 > tile * tile_ms:
+            share = ((tile + 1) * tile_ms - (start + 1)) / tile_ms
+            partial += held
+        count += share * held
+        total += share * row[k + TILES]
+        low = min(low, row[k + 2 * TILES])
+        high = max(high, row[k + 3 * TILES])
+    if reading == _COUNT:
+        return count
+    if reading == _SUM:
+        return total
+    if reading == _RATE:
+        return count * _DAY_MS / window_ms
+    if reading == _APPROXIMATE:
+        return 1.0 if partial > 0.0 else 0.0
+    if count == 0.0:
+        return math.nan
+    if reading == _MEAN:
+        return total / count
+    return low if reading == _MIN else high
+
+
+@compiled("f8(f8[::1], i8[::1], i8, i8, f8)")
+def read_moments(row: Floats, whole: Integers, reading: int, at: int, value: float) -> float:
+    """Decayed mean, deviation, or how many deviations `value` lies from the mean."""
+    if whole[at] == 0:
+        return math.nan
+    if reading == _MEAN:
+        return row[at + 2]
+    deviation = math.sqrt(max(row[at + 3] / row[at + 1], 0.0))
+    if deviation == 0.0:
+        return math.nan
+    return deviation if reading == _DEVIATION else (value - row[at + 2]) / deviation
+
+
+@compiled("f8(i8[::1], i8, i8, i8, i8)")
+def read_distinct(whole: Integers, at: int, buckets: int, window_ms: int, now_ms: int) -> float:
+    """Linear counting: -m ln(share of the m buckets that were not hit in the window)."""
+    start = now_ms - window_ms if window_ms > 0 else 0
+    empty = 0
+    for k in range(at, at + buckets):
+        if whole[k] <= start:
+            empty += 1
+    if empty == 0:
+        return buckets * math.log(buckets)
+    return buckets * math.log(buckets / empty)
+
+
+@compiled("f8(f8[::1], i8[::1], i8[::1], f8, i8)")
+def read_one(
+    row: Floats, whole: Integers, read: Integers, event_value: float, now_ms: int
+) -> float:
+    """One reading of one aggregate at `now_ms`; `event_value` only matters to ZSCORE."""
+    kind = read[READ_KIND]
+    reading = read[READ_READING]
+    at = read[READ_AT]
+    if kind == _EVENTS:
+        return read_window(
+            row,
+            whole,
+            reading,
+            at,
+            read[READ_SIZE],
+            read[READ_TILES_AT],
+            read[READ_WINDOW_MS],
+            now_ms,
+        )
+    if kind == _DECAY:
+        if whole[at] == 0:
+            return 0.0
+        return row[at + 1] * 2.0 ** ((whole[at] - now_ms) / read[READ_HALF_LIFE])
+    if kind == _TOTAL:
+        if reading == _COUNT:
+            return float(whole[at])
+        if reading == _SUM:
+            return whole[at + 1] / MICRO
+        return whole[at + 1] / MICRO / whole[at] if whole[at] > 0 else math.nan
+    if kind == _MOMENTS:
+        return read_moments(row, whole, reading, at, event_value)
+    if kind == _DISTINCT:
+        return read_distinct(whole, at, read[READ_SIZE], read[READ_WINDOW_MS], now_ms)
+    if whole[at] == 0:
+        return math.nan
+    return float(now_ms - whole[at]) if reading == _SINCE else row[at + 1]
+
+
+@compiled("void(f8[::1], i8[::1], i8[:, ::1], f8[:, ::1], i8, i8)")
+def read_all(
+    row: Floats, whole: Integers, reads: Integers, registers: Floats, event: int, now_ms: int
+) -> None:
+    """Fill the target registers of all readings for one event."""
+    for k in range(reads.shape[0]):
+        value = math.nan
+        if reads[k, READ_VALUE] >= 0:
+            value = registers[reads[k, READ_VALUE], event]
+        registers[reads[k, READ_TARGET], event] = read_one(row, whole, reads[k], value, now_ms)
