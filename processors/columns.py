@@ -1,0 +1,120 @@
+"""Columns: a batch of events as the registers that a plan asks for.
+
+Promise   A test on a text field runs once per distinct text, whatever the number of events and tests.
+How       Each text field has a dictionary text -> code and a matrix of answers, one row a code; filling
+          a batch is a dictionary lookup an event and one copy of answers.
+Limits    TEXTS_MAX distinct texts a field are remembered; beyond that the memory starts afresh.
+Not here  Which registers there are (plan.py).
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
+
+from processors.compiled import compiled
+from processors.event import Event
+from processors.register import ACTION, Asked
+
+TEXTS_MAX: Final = 65_536
+HASH_BITS: Final = 52  # exact in a float64
+_POSITIVE: Final = 2**63 - 1
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+TextKey = str | tuple[str, str] | None
+
+
+def text_hash(text: str) -> float:
+    """A hash within HASH_BITS bits, the same on every machine.
+
+    >>> text_hash("shoes") == text_hash("shoes") != text_hash("hats")
+    True
+    """
+    return float(xxh3_64_intdigest(text) & ((1 << HASH_BITS) - 1))
+
+
+def id_hashes(events: list[Event]) -> list[int]:
+    """What is remembered of each event's id: 63 bits of a hash, never zero."""
+    return [(xxh3_64_intdigest(event.id) & _POSITIVE) or 1 for event in events]
+
+
+@compiled("void(f8[:, ::1], i8[::1], f8[:, ::1], i8[::1], i8)")
+def _copy_answers(
+    registers: Floats, targets: Integers, answers: Floats, codes: Integers, count: int
+) -> None:
+    for k in range(targets.shape[0]):
+        target = targets[k]
+        for i in range(count):
+            registers[target, i] = answers[codes[i], k]
+
+
+class _Texts(dict[TextKey, int]):
+    """One text field: what has been seen of it and the answers of every test."""
+
+    def __init__(
+        self, field: str, tests: list[tuple[Callable[[str | None], bool], int]], hashed: int | None
+    ) -> None:
+        super().__init__()
+        both = attrgetter("type", "action") if field == ACTION else attrgetter(field)
+        self.get_key: Callable[[Event], TextKey] = both
+        self.tests = [passes for passes, _ in tests]
+        self.hashed = hashed is not None
+        targets = [number for _, number in tests] + ([] if hashed is None else [hashed])
+        self.targets = np.array(targets, dtype=np.int64)
+        self.answers = np.zeros((16, len(targets)), dtype=np.float64)
+
+    def __missing__(self, key: TextKey) -> int:
+        """Ask every test about a text that has not been seen before."""
+        code = len(self)
+        if code == len(self.answers):
+            self.answers = np.concatenate([self.answers, np.zeros_like(self.answers)])
+        text = ".".join(key) if isinstance(key, tuple) else key
+        answers = [float(passes(text)) for passes in self.tests]
+        if self.hashed:
+            answers.append(float("nan") if text is None else text_hash(text))
+        self.answers[code] = answers
+        self[key] = code
+        return code
+
+
+class EventColumns:
+    """Fills the event registers of one plan; remembers the texts that it has seen."""
+
+    def __init__(self, asked: Asked) -> None:
+        """Prepare for what was asked; see `PlanBuilder`."""
+        self._numbers: list[tuple[Callable[[Event], Any], int]] = [
+            (attrgetter(name), number) for name, number in asked.numbers.items()
+        ]
+        self._texts = [
+            _Texts(name, asked.tests.get(name, []), asked.hashes.get(name))
+            for name in dict.fromkeys([*asked.tests, *asked.hashes])
+        ]
+
+    def fill(self, events: list[Event], registers: Floats, codes: Integers) -> None:
+        """Write every event register for these events.
+
+        Args:
+            registers: shape (registers, at least the number of events).
+            codes: scratch space of at least the number of events.
+        """
+        count = len(events)
+        for get, number in self._numbers:
+            if count == 1:
+                value = get(events[0])
+                registers[number, 0] = float("nan") if value is None else value
+            else:
+                # numpy reads None as NaN
+                registers[number, :count] = np.array([get(e) for e in events], dtype=np.float64)
+        for texts in self._texts:
+            if len(texts) > TEXTS_MAX:
+                texts.clear()
+            get_key = texts.get_key
+            if count == 1:
+                codes[0] = texts[get_key(events[0])]
+            else:
+                codes[:count] = [texts[get_key(event)] for event in events]
+            _copy_answers(registers, texts.targets, texts.answers, codes, count)

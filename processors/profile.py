@@ -1,0 +1,159 @@
+"""Profiles in memory: the rows of the customers that were seen last, one table a shard.
+
+Promise   A row that is here is the newest state; what was dropped is in the store, because rows are only
+          dropped between batches, after the commit.
+How       One matrix of 8-byte words, a dictionary customer -> slot, and for each slot the last batch that
+          touched it; when full, the quarter that was touched longest ago is dropped.
+Limits    `bytes_max` of rows a table, but always room for one whole batch.
+Not here  Loading and storing (streams/shard.py). What stands in a row (tables.py).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.batch import RECORDS_MAX
+from processors.layout import Layout, fingerprint_of, migrate, unpack
+
+TABLE_BYTES_MAX: Final = 128 * 1024 * 1024
+_SLOTS_AT_FIRST: Final = 256
+
+Integers = npt.NDArray[np.int64]
+
+
+class Table:
+    """The rows of one shard; single-threaded, like the shard."""
+
+    def __init__(self, layout: Layout, bytes_max: int = TABLE_BYTES_MAX) -> None:
+        """Make an empty table of rows of this layout."""
+        self.layout = layout
+        self._slots_max = max(2 * RECORDS_MAX, bytes_max // (8 * layout.words))
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop everything: somebody else may have written since."""
+        self._slot_of: dict[str, int] = {}
+        self._allocate(_SLOTS_AT_FIRST)
+        self._free = list(range(_SLOTS_AT_FIRST - 1, -1, -1))
+        self._id_of = [""] * _SLOTS_AT_FIRST
+        self._touched = np.zeros(_SLOTS_AT_FIRST, dtype=np.int64)
+        self._batch = 0
+
+    def _allocate(self, slots: int) -> None:
+        self.whole_rows = np.zeros((slots, self.layout.words), dtype=np.int64)
+        self.rows = self.whole_rows.view(np.float64)
+
+    def __len__(self) -> int:
+        """How many customers are here."""
+        return len(self._slot_of)
+
+    def __contains__(self, customer_id: str) -> bool:
+        """Whether the customer's row is here."""
+        return customer_id in self._slot_of
+
+    def missing(self, customer_ids: Iterable[str]) -> list[str]:
+        """Which of these are not here, each once, in order."""
+        slot_of = self._slot_of
+        return list(dict.fromkeys(each for each in customer_ids if each not in slot_of))
+
+    def slots(self, customer_ids: Sequence[str]) -> list[int]:
+        """The rows of these customers, all of which are here; starts a new batch."""
+        self._batch += 1
+        slot_of = self._slot_of
+        found = [slot_of[each] for each in customer_ids]
+        self._touched[found] = self._batch
+        return found
+
+    def insert(
+        self,
+        customer_ids: Sequence[str],
+        blobs: Sequence[bytes | None],
+        layout_of: Callable[[bytes], Layout],
+        keep: Iterable[str] = (),
+    ) -> None:
+        """Put stored rows in; None is a customer who was never seen.
+
+        Args:
+            customer_ids: distinct, and not here yet.
+            blobs: packed rows, in the same order.
+            layout_of: the layout of a fingerprint that is not ours, read from the store.
+            keep: customers of the coming batch who are here already and must stay.
+
+        Raises:
+            LayoutError: A row is damaged; the table is then unchanged but for rows dropped.
+        """
+        moved = [self._current(blob, layout_of) for blob in blobs]
+        self._make_room(len(customer_ids), keep)
+        slots = [self._free.pop() for _ in customer_ids]
+        ours = [
+            (slot, blob)
+            for slot, blob, row in zip(slots, blobs, moved, strict=True)
+            if row is None and blob is not None
+        ]
+        self.whole_rows[slots] = 0
+        if ours:
+            try:
+                unpack(
+                    self.layout,
+                    [blob for _, blob in ours],
+                    self.whole_rows,
+                    np.array([slot for slot, _ in ours], dtype=np.int64),
+                )
+            except ValueError:
+                self._free.extend(slots)
+                raise
+        for slot, customer_id, row in zip(slots, customer_ids, moved, strict=True):
+            if row is not None:
+                self.whole_rows[slot] = row
+            self._slot_of[customer_id] = slot
+            self._id_of[slot] = customer_id
+            self._touched[slot] = self._batch + 1
+
+    def _current(self, blob: bytes | None, layout_of: Callable[[bytes], Layout]) -> Integers | None:
+        """A row of another layout moved into ours; None where the blob can be read as it is."""
+        if blob is None or fingerprint_of(blob) == self.layout.fingerprint:
+            return None
+        old = layout_of(fingerprint_of(blob))
+        row = np.zeros((1, old.words), dtype=np.int64)
+        unpack(old, [blob], row, np.zeros(1, dtype=np.int64))
+        return migrate(old, self.layout, row[0])
+
+    def _make_room(self, wanted: int, keep: Iterable[str]) -> None:
+        if wanted <= len(self._free):
+            return
+        slots = len(self._id_of)
+        if slots < self._slots_max:
+            grown = min(self._slots_max, max(2 * slots, slots + wanted))
+            old, old_touched = self.whole_rows, self._touched
+            self._allocate(grown)
+            self.whole_rows[:slots] = old
+            self._touched = np.zeros(grown, dtype=np.int64)
+            self._touched[:slots] = old_touched
+            self._id_of.extend([""] * (grown - slots))
+            self._free.extend(range(grown - 1, slots - 1, -1))
+        if wanted > len(self._free):
+            self._drop_oldest(wanted, keep)
+
+    def _drop_oldest(self, wanted: int, keep: Iterable[str]) -> None:
+        kept = {self._slot_of[each] for each in keep if each in self._slot_of}
+        order = np.argsort(self._touched, kind="stable").tolist()
+        target = max(wanted, len(self._id_of) // 4)
+        for slot in order:
+            if len(self._free) >= target:
+                return
+            customer_id = self._id_of[slot]
+            if customer_id and slot not in kept:
+                del self._slot_of[customer_id]
+                self._id_of[slot] = ""
+                self._free.append(slot)
+        assert wanted <= len(self._free), "a table has room for two whole batches"
+
+    def migrate(self, layout: Layout) -> None:
+        """Move every row into another layout: what has the same name and width is kept."""
+        old_layout, old_rows = self.layout, self.whole_rows
+        self.layout = layout
+        self._allocate(len(self._id_of))
+        for slot in self._slot_of.values():
+            self.whole_rows[slot] = migrate(old_layout, layout, old_rows[slot])
