@@ -1,0 +1,51 @@
+"""The action: what a rule decided to do for a customer, and why.
+
+Promise   The same rule version, customer, cause and target give the same id, in every replay, on every
+          machine; a receiver that keeps ids applies each action once.
+How       The id is a hash of these four; the reason is rendered when the rule fires, and never again.
+Not here  Deciding (evaluate.py). Delivering (sinks/, streams/relay.py).
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+ID_BYTES: Final = 16  # 128 bits: no collisions in any number of actions that will ever be
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where an action goes."""
+
+    kind: str  # "webhook", "topic", "alert" or "log"
+    name: str  # endpoint, topic or alert receiver of that name
+    type: str  # what the receiver calls it, such as "churn.risk"
+    severity: str = ""  # alerts only
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One thing to do, with its cause."""
+
+    id: str
+    rule: str
+    version: int
+    customer_id: str
+    shard: int
+    cause: str  # the id of the event that made the rule fire
+    at_ms: int  # event time of the cause
+    reason: str
+    target: Target
+    data: dict[str, float | str | None]  # the values that the rule read, by name
+
+
+def action_id(rule: str, version: int, customer_id: str, cause: str, target: int) -> str:
+    """The id of an action: equal causes give equal ids.
+
+    >>> action_id("vip", 1, "c-7", "e-9", 0) == action_id("vip", 1, "c-7", "e-9", 0)
+    True
+    >>> action_id("vip", 1, "c-7", "e-9", 0) == action_id("vip", 2, "c-7", "e-9", 0)
+    False
+    """
+    parts = [rule, str(version), customer_id, cause, str(target)]
+    text = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    return "act_" + hashlib.blake2b(text, digest_size=ID_BYTES).hexdigest()
