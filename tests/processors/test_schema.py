@@ -63,7 +63,9 @@ def test_what_is_good_is_good_by_the_schema(name: str) -> None:
     assert valid(json_schema(), json.loads(ODD[name]))
 
 
-@pytest.mark.parametrize("poison", filter(told, POISON), ids=lambda poison: poison.name)
+@pytest.mark.parametrize(
+    "poison", [each for each in POISON if told(each)], ids=lambda poison: poison.name
+)
 def test_what_the_schema_can_refuse_it_refuses(poison: Poison) -> None:
     """Else the schema would promise what the engine does not keep."""
     assert poison.value is not None
