@@ -1,0 +1,288 @@
+"""The shard: one owned partition, from its records to its commit.
+
+Promise   `step` computes and stores no state; `commit` stores all of it or nothing, once.
+How       Profile rows that the table lacks are read (rows.py), the engine folds, and a compare-and-set
+          on the fence stores rows, views, outbox entry and positions together (commit.py). Step n + 1
+          may be computed while commit n is under way: `begin` n, step n + 1, `finish` n.
+Limits    One step and one commit at a time; RECORDS_MAX records a step. Never commit out of order.
+Not here  Which records, and when to try again: faust_log.py, redis_log.py.
+
+After an error
+    StoreDownError from step      nothing has happened; step again with the same records
+    StoreDownError from a commit  commit the same work again, later
+    any other StoreError          drop what was stepped, and claim the shard again
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+import msgspec
+
+from processors.batch import RECORDS_MAX, DeadLetter, Records
+from processors.decode import decode
+from processors.layout import LayoutError
+from processors.profile import Table
+from rules.action import Action
+from streams.commit import StandingWatch
+from streams.errors import DamagedError, StoreError
+from streams.fence import Fence, take
+from streams.keys import Keys
+from streams.outbox import Committed, Outbox, encode, pending
+from streams.rows import Rows
+from streams.step import Engine, Outcome, run
+from streams.store import Connection, StoreAddress, text_of
+
+NONCE_BYTES: Final = 8  # two claims of one epoch: a collision in 2**64
+
+RolledBack: TypeAlias = Callable[[int, Fence, Fence | None], None]
+"""Called when Redis has lost commits of ours: shard number, what we wrote last, what is there."""
+
+
+class DeadLetterPort(Protocol):
+    """Where dead letters go. The same letter may come again after a crash; its origin tells."""
+
+    def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when the letters are as durable as a commit is.
+
+        Raises:
+            StreamsError: They may not be; write them again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a shard tells the world, from the thread that commits."""
+
+    dead_letters: DeadLetterPort
+    committed: Committed
+    rolled_back: RolledBack
+
+
+@dataclass(slots=True)
+class Work:
+    """A step that is computed and not yet committed."""
+
+    offsets: dict[str, str]  # the next position to read, for the topics that the batch advanced
+    outcome: Outcome
+    dead: list[DeadLetter]  # all of the batch: not decoded, and too late
+    records_count: int
+    are_letters_written: bool = False
+
+
+class Shard:
+    """One owned shard. Made by `claim`."""
+
+    def __init__(
+        self, engine: Engine, table: Table, ports: Ports, rows: Rows, watch: StandingWatch
+    ) -> None:
+        """Take over what `claim` has prepared."""
+        self.number = watch.number
+        self.engine = engine
+        self.table = table
+        self.outbox = Outbox(self.number)
+        self._ports = ports
+        self._rows = rows
+        self._watch = watch
+        self._keys = Keys.of(self.number)
+        self._fence = watch.owner
+        self._next = watch.owner
+        self._steps_open = 0  # computed and not committed: while there are any, the table is ahead
+
+    @property
+    def fence(self) -> Fence:
+        """The fence as committed."""
+        return self._fence
+
+    @property
+    def offsets(self) -> dict[str, str]:
+        """The next position to read, by topic, as committed; absent = the earliest."""
+        return self._fence.offsets
+
+    def step(self, records: Records, offsets: dict[str, str]) -> Work:
+        """Fold the records into the table, and say what a commit is to store.
+
+        Args:
+            records: at most RECORDS_MAX, in folding order.
+            offsets: the next position to read after them, for the topics that they advanced.
+
+        Raises:
+            StoreDownError: Rows could not be read; nothing has happened.
+            FencedError: The shard has another owner.
+            MismatchError: The shard is not as we left it.
+            DamagedError: A row or a layout is not ours.
+        """
+        assert len(records.values) <= RECORDS_MAX, "the log cuts batches"
+        decoded = decode(records)
+        self._rows.keep_layout(self.engine.plan.layout)
+        self._load([event.customer_id for event in decoded.events])
+        self._steps_open += 1
+        outcome = run(self.engine, self.table, records, decoded, self.number)
+        return Work(dict(offsets), outcome, [*decoded.dead, *outcome.dead], len(records.values))
+
+    def _load(self, customer_ids: list[str]) -> None:
+        missing = self.table.missing(customer_ids)
+        if not missing:
+            return
+        before = (self._watch.stored, self._watch.sending)
+        rows = self._rows.load(
+            missing,
+            # A commit on another thread may have gone on while the rows were read.
+            lambda fence: self._watch.judge(
+                fence, (*before, self._watch.stored, self._watch.sending)
+            ),
+        )
+        try:
+            self.table.insert(missing, rows, self._rows.layout_of, keep=customer_ids)
+        except LayoutError as error:
+            raise DamagedError(self._keys.row_, f"begins a row that is damaged: {error}") from error
+
+    def commit(self, work: Work) -> None:
+        """Store the work. After StoreDownError call it again with the same work.
+
+        Raises:
+            StoreDownError: It may be stored or not; the next call finds out.
+            FencedError: The shard has another owner; nothing was stored.
+            MismatchError: The shard is not as we left it; nothing was stored.
+            StoreError: Redis refuses the commit for good; nothing was stored.
+            StreamsError: The dead letters could not be written; nothing was stored.
+        """
+        self.begin(work)
+        self.finish(work)
+
+    def begin(self, work: Work) -> None:
+        """Send the commit of the work without waiting for it. Raises as `commit` does.
+
+        1. Make the dead letters durable: nothing is skipped that is not kept somewhere.
+        2. Make the next fence from the committed one; the same work makes the same fence again.
+        3. Send rows, views and outbox entry, guarded by the fence.
+        """
+        outcome = work.outcome
+        # 1.
+        if work.dead and not work.are_letters_written:
+            self._ports.dead_letters.write(work.dead)
+            work.are_letters_written = True
+        # 2.
+        fence = self._fence
+        self._next = msgspec.structs.replace(
+            fence,
+            offsets={**fence.offsets, **work.offsets},
+            outbox=fence.outbox + bool(outcome.actions),
+            commits=fence.commits + 1,
+        )
+        # 3.
+        row_, customer_ = self._keys.row_, self._keys.customer_
+        pairs: list[bytes] = []
+        for customer_id, row, view in zip(
+            outcome.changed_ids, outcome.rows, outcome.views, strict=True
+        ):
+            name = customer_id.encode()
+            pairs += (row_ + name, row, customer_ + name, view)
+        if outcome.actions:
+            pairs += (self._keys.outbox(self._next.outbox), encode(outcome.actions))
+        self._watch.begin(self._next.encode(), pairs, ("GET", self._keys.relay))
+
+    def finish(self, work: Work) -> None:
+        """Wait until the commit that was begun is stored, and tell so. Raises as `commit` does."""
+        settled = text_of(self._watch.finish())
+        self._fence = self._next
+        self._steps_open -= 1
+        actions = work.outcome.actions
+        if actions:
+            self.outbox.add(self._fence.outbox, len(actions))
+            self._ports.committed(self.number, self._fence.outbox, actions)
+        self.outbox.follow(settled)
+
+    def reload(self, engine: Engine) -> None:
+        """Go on with other rules or another model. Between batches, with nothing uncommitted."""
+        assert not self._steps_open, "commit first"
+        self.table.migrate(engine.plan.layout)
+        self.engine = engine
+
+    def is_full(self) -> bool:
+        """Whether so many actions wait for delivery that consuming must stop. Asks Redis when so.
+
+        Raises:
+            StoreError: Redis cannot be read.
+        """
+        if self.outbox.is_full:
+            self.outbox.follow(text_of(self._rows.connection.call("GET", self._keys.relay)))
+        return self.outbox.is_full
+
+    def pending(self) -> list[tuple[int, list[Action]]]:
+        """The committed actions that are not settled, by sequence: what the relay recovers from.
+
+        Raises:
+            StoreError: Redis cannot be read.
+        """
+        return pending(self._rows.connection, self.number, self._fence.outbox)
+
+    def is_as_left(self, fence: bytes | None) -> bool:
+        """Whether the table equals the rows that were stored together with this fence."""
+        return fence == self._watch.stored and not self._steps_open
+
+    def close(self) -> None:
+        """Let go of the connections. The shard stays ours until somebody else claims it."""
+        self._watch.close()
+        self._rows.connection.close()
+
+
+def claim(
+    store: StoreAddress,
+    engine: Engine,
+    ports: Ports,
+    number: int,
+    generation: int,
+    *,
+    now_ms: int,
+    forced: bool = False,
+    previous: Shard | None = None,
+) -> Shard:
+    """Become the owner of a shard, and learn how far it has come.
+
+    Args:
+        store: where Redis is.
+        engine: folds the batches.
+        ports: what the shard tells the world.
+        number: which shard.
+        generation: of the Kafka group; 0 where there is no group.
+        now_ms: the wall clock; a token is never older.
+        forced: claim also from an owner of a newer generation.
+        previous: this process's last claim of the same shard, closed. Its table is kept when nobody
+            came between, and lost commits are noticed.
+
+    Raises:
+        StaleError: The owner is of a newer generation, and `forced` is not set.
+        DamagedError: The fence or an outbox entry is not ours.
+        StoreDownError: It is not known whether we own it; claim again.
+        StoreError: Redis refuses what we need, or others claim it again and again.
+    """
+    connection = Connection(store)
+    claimed = take(
+        connection, number, generation, now_ms, secrets.token_hex(NONCE_BYTES), forced=forced
+    )
+    rows = Rows(Connection(store), number)
+    watch = StandingWatch(connection, number, claimed)
+    table = None
+    if previous is not None:
+        before = None if claimed.before is None else Fence.decode(number, claimed.before)
+        if _is_behind(before, previous.fence):
+            ports.rolled_back(number, previous.fence, before)
+        elif previous.engine is engine and previous.is_as_left(claimed.before):
+            table = previous.table
+    shard = Shard(engine, engine.table() if table is None else table, ports, rows, watch)
+    try:
+        for sequence, actions in shard.pending():
+            shard.outbox.add(sequence, len(actions))
+    except StoreError:
+        shard.close()
+        raise
+    return shard
+
+
+def _is_behind(found: Fence | None, ours: Fence) -> bool:
+    """Whether the fence found is older than the one that we wrote last: Redis has lost commits."""
+    if found is None or found.epoch < ours.epoch:
+        return True
+    return found.token == ours.token and found.commits < ours.commits
