@@ -8,6 +8,8 @@ Not here  Finding mistakes: load.py, parse.py and check.py.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rules.syntax import Span
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -44,3 +46,13 @@ class RulesError(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class ExpressionError(ValueError):
+    """A mistake in one text; load.py, which knows where the text stands, makes a Problem of it."""
+
+    def __init__(self, span: Span, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.span = span
+        self.message = message
+        self.mend = mend

@@ -7,7 +7,8 @@ How       Made by check.py from a syntax tree. A missing value (no such field, n
 Not here  Registers (compile.py). Sentences (explain.py).
 """
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
@@ -29,7 +30,7 @@ class Constant:
 
     value: float
     type: Type
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Score:
 
     name: str
     texts: tuple[str, ...] | None  # what its numbers stand for, when it is a text
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
     @property
     def type(self) -> Type:
@@ -51,7 +52,7 @@ class Field:
 
     name: str
     type: Type  # NUMBER or TEXT
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Events:
     kind: str
     action: str
     where: "Expression | None"
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
 
 Function: TypeAlias = Literal[
@@ -81,7 +82,7 @@ class Reading:
     half_life_ms: int
     exact: int  # events that a window keeps one by one
     before: bool  # as it stood before the event that is being judged
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
     @property
     def type(self) -> Type:
@@ -96,14 +97,14 @@ class Trend:
 
     score: Score
     half_life_ms: int
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
     @property
     def type(self) -> Type:
         return Type.NUMBER
 
 
-Operation_: TypeAlias = Literal[
+Sign: TypeAlias = Literal[
     "+", "-", "*", "/", "negate", "abs", "floor", "least", "greatest", "coalesce",
     "<", "<=", ">", ">=", "=", "!=", "in", "not in", "and", "or", "not", "has",
 ]  # fmt: skip
@@ -113,10 +114,10 @@ Operation_: TypeAlias = Literal[
 class Operation:
     """An operation on numbers, durations or conditions; `and` and `or` take two or more operands."""
 
-    sign: Operation_
+    sign: Sign
     operands: tuple["Expression", ...]
     type: Type
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class TextTest:
     subject: Field | Score
     test: Literal["is", "is not", "starts_with", "matches"]
     texts: tuple[str, ...]  # one of these (`is not`: none of these)
-    span: Span = field(compare=False)
+    span: Span = dataclasses.field(compare=False)
 
     @property
     def type(self) -> Type:

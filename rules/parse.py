@@ -1,6 +1,6 @@
 """Parsing: from text to a syntax tree, or to one mistake with its place.
 
-Promise   Any text gives a tree or a SyntaxMistake; nothing else, in time linear in its length.
+Promise   Any text gives a tree or a ExpressionError; nothing else, in time linear in its length.
 How       grammar.lark, LALR(1). The grammar is closed: no attribute access, no evaluation.
 Limits    DEPTH_MAX levels (syntax.py); the length is bounded by the file that the text stands in.
 Not here  Meaning (check.py). Finding texts in files (load.py).
@@ -15,6 +15,7 @@ from typing import Final, cast
 
 import lark
 
+from rules.errors import ExpressionError
 from rules.syntax import (
     DEPTH_MAX,
     Call,
@@ -37,7 +38,9 @@ UNITS_MS: Final = {
     "w": 7 * 86_400_000,
 }
 DURATION_MS_MAX: Final = 3_660 * 86_400_000  # ten years: beyond it a unit was mistaken
-PARSED_KEPT: Final = 4096  # texts whose trees are kept, so that a reload parses only what has changed
+PARSED_KEPT: Final = (
+    4096  # texts whose trees are kept, so that a reload parses only what has changed
+)
 
 _KEYWORDS: Final = ("and", "or", "not", "in", "starts_with", "matches", "where")
 _FOREIGN: Final = {
@@ -52,22 +55,12 @@ _FOREIGN: Final = {
 }
 
 
-class SyntaxMistake(ValueError):
-    """A text that is no expression; the place is in characters from its start."""
-
-    def __init__(self, span: Span, message: str, mend: str = "") -> None:
-        super().__init__(message)
-        self.span = span
-        self.message = message
-        self.mend = mend
-
-
 @lru_cache(maxsize=PARSED_KEPT)
 def parse(text: str) -> Syntax:
     """The tree of an expression.
 
     Raises:
-        SyntaxMistake: It is none.
+        ExpressionError: It is none.
 
     >>> parse("health < 40").sign
     '<'
@@ -80,7 +73,7 @@ def parse_selector(text: str) -> Path | Where:
     """The tree of what `on` takes: `kind.action`, perhaps with `where`.
 
     Raises:
-        SyntaxMistake: It is none.
+        ExpressionError: It is none.
     """
     return cast("Path | Where", _tree(text, "selector"))
 
@@ -89,14 +82,14 @@ def duration_ms(text: str) -> int:
     """Milliseconds of a duration such as `10m`.
 
     Raises:
-        SyntaxMistake: It is none, or longer than DURATION_MS_MAX.
+        ExpressionError: It is none, or longer than DURATION_MS_MAX.
 
     >>> duration_ms("1.5h")
     5400000
     """
     tree = parse(text)
     if not isinstance(tree, Literal) or tree.kind != "duration":
-        raise SyntaxMistake(
+        raise ExpressionError(
             tree.span, "this is no duration", 'write a number and a unit, such as "10m" or "14d"'
         )
     return int(tree.value)
@@ -104,11 +97,11 @@ def duration_ms(text: str) -> int:
 
 def _tree(text: str, start: str) -> object:
     if not text.strip():
-        raise SyntaxMistake(Span(0, len(text)), "there is nothing here", "write an expression")
+        raise ExpressionError(Span(0, len(text)), "there is nothing here", "write an expression")
     try:
         tree = _parser().parse(text, start=start)
     except lark.exceptions.UnexpectedCharacters as error:
-        raise _bad_characters(text, error.pos_in_stream or 0) from None
+        raise _bad_characters(text, error.pos_in_stream) from None
     except lark.exceptions.UnexpectedToken as error:
         raise _bad_token(text, error) from None
     _refuse_deep(tree)
@@ -132,7 +125,7 @@ def _refuse_deep(tree: lark.Tree[lark.Token]) -> None:
     while waiting:
         node, depth = waiting.pop()
         if depth > DEPTH_MAX:
-            raise SyntaxMistake(
+            raise ExpressionError(
                 _span(node),
                 f"this is nested more than {DEPTH_MAX} levels deep",
                 "take brackets away, or make several rules of it",
@@ -140,28 +133,30 @@ def _refuse_deep(tree: lark.Tree[lark.Token]) -> None:
         waiting += [(each, depth + 1) for each in node.children if isinstance(each, lark.Tree)]
 
 
-def _bad_characters(text: str, at: int) -> SyntaxMistake:
+def _bad_characters(text: str, at: int) -> ExpressionError:
     end = at + 1
     while text[at].isalnum() and end < len(text) and (text[end].isalnum() or text[end] in "._"):
         end += 1
     piece = text[at:end]
     if piece[0].isdigit():
         units = " ".join(UNITS_MS)
-        return SyntaxMistake(
+        return ExpressionError(
             Span(at, end),
             f"`{piece}` is neither a number nor a duration",
             f"units are {units}, as in 30s or 1.5h",
         )
-    return SyntaxMistake(
+    return ExpressionError(
         Span(at, end), f"`{piece}` means nothing here", _FOREIGN.get(text[at], "")
     )
 
 
-def _bad_token(text: str, error: lark.exceptions.UnexpectedToken) -> SyntaxMistake:
+def _bad_token(text: str, error: lark.exceptions.UnexpectedToken) -> ExpressionError:
     token = error.token
     if token.type == "$END":
         after = len(text.rstrip())
-        return SyntaxMistake(Span(after, after + 1), "the expression is not finished", _wanted(error))
+        return ExpressionError(
+            Span(after, after + 1), "the expression is not finished", _wanted(error)
+        )
     span = Span(token.start_pos or 0, token.end_pos or 0)
     near = get_close_matches(str(token).lower(), _KEYWORDS, n=1, cutoff=0.7)
     if token.type == "COMPARISON" and "COMPARISON" not in error.accepts:
@@ -170,7 +165,7 @@ def _bad_token(text: str, error: lark.exceptions.UnexpectedToken) -> SyntaxMista
         mend = f"did you mean `{near[0]}`?"
     else:
         mend = _wanted(error)
-    return SyntaxMistake(span, f"`{token}` cannot stand here", mend)
+    return ExpressionError(span, f"`{token}` cannot stand here", mend)
 
 
 def _wanted(error: lark.exceptions.UnexpectedToken) -> str:
@@ -210,7 +205,7 @@ def _number(tree: lark.Tree[lark.Token]) -> Literal:
     text = str(tree.children[0])
     value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
     if not isfinite(value):
-        raise SyntaxMistake(_span(tree), "this number is too large", "it must stay below 1e308")
+        raise ExpressionError(_span(tree), "this number is too large", "it must stay below 1e308")
     return Literal(_span(tree), "number", value)
 
 
@@ -222,7 +217,7 @@ def _milliseconds(token: lark.Token) -> int:
     digits = token.rstrip("mshdw")
     value = float(digits) * UNITS_MS[token[len(digits) :]]
     if value > DURATION_MS_MAX:
-        raise SyntaxMistake(_span(token), f"`{token}` is longer than ten years", "check the unit")
+        raise ExpressionError(_span(token), f"`{token}` is longer than ten years", "check the unit")
     return round(value)
 
 

@@ -6,7 +6,8 @@ Not here  Making trees (parse.py). What they mean (check.py, which turns them in
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal as OneOf, TypeAlias
+from typing import Final, TypeAlias
+from typing import Literal as OneOf
 
 DEPTH_MAX: Final = 32  # a person cannot read more, and recursion over the tree stays shallow
 
