@@ -121,7 +121,7 @@ def test_all_mistakes_are_reported_at_once_each_with_its_place(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "name, meant",
+    ("name", "meant"),
     [("patitions", "partitions"), ("RULES", "rules"), ("endpoints.crm.sercet", "secret")],
 )
 def test_an_unknown_setting_is_refused_with_the_name_that_was_meant(
@@ -143,7 +143,7 @@ def test_an_unknown_variable_with_our_prefix_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, value",
+    ("name", "value"),
     [
         ("log", "embedded:"),
         ("log", "kafka://"),
@@ -180,7 +180,7 @@ def test_a_malformed_value_is_refused(name: str, value: object, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "text, broken", [(None, "rapport.toml"), ("log = ", "rapport.toml"), ("log = 1", "log")]
+    ("text", "broken"), [(None, "rapport.toml"), ("log = ", "rapport.toml"), ("log = 1", "log")]
 )
 def test_a_file_that_was_asked_for_must_be_there_and_be_toml(
     text: str | None, broken: str, tmp_path: Path
@@ -194,7 +194,7 @@ def test_a_file_that_was_asked_for_must_be_there_and_be_toml(
 
 
 @pytest.mark.parametrize(
-    "name, value",
+    ("name", "value"),
     [
         ("redis", "redis://:pass-word@[broken"),
         ("endpoints.crm.secret", "pass-word"),
@@ -211,7 +211,7 @@ def test_no_message_and_no_repr_shows_a_secret(name: str, value: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "host, local",
+    ("host", "local"),
     [("localhost", True), ("127.9.9.9", True), ("::1", True), ("10.0.0.1", False), ("shop", False)],
 )
 def test_only_loopback_addresses_go_without_a_token(host: str, local: bool) -> None:
@@ -219,7 +219,7 @@ def test_only_loopback_addresses_go_without_a_token(host: str, local: bool) -> N
     assert Address(host, 80).is_loopback is local
 
 
-@pytest.mark.parametrize("words, meant", [("TRUE", True), ("off", False), ("1", True)])
+@pytest.mark.parametrize(("words", "meant"), [("TRUE", True), ("off", False), ("1", True)])
 def test_switches_understand_the_words_that_people_write(words: str, meant: bool) -> None:
     """The environment has only texts."""
     settings = read(
