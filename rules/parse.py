@@ -101,7 +101,7 @@ def _tree(text: str, start: str) -> object:
     try:
         tree = _parser().parse(text, start=start)
     except lark.exceptions.UnexpectedCharacters as error:
-        raise _bad_characters(text, error.pos_in_stream) from None
+        raise _bad_characters(text, cast("int", error.pos_in_stream)) from None
     except lark.exceptions.UnexpectedToken as error:
         raise _bad_token(text, error) from None
     _refuse_deep(tree)

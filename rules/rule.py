@@ -1,0 +1,34 @@
+"""The rule: when it holds for a customer, something is done. And the set of all of them.
+
+Promise   Rules are values that have passed every check; a set names each of them once.
+Not here  Reading files (load.py). Deciding (evaluate.py).
+"""
+
+from dataclasses import dataclass
+
+from rules.action import Target
+from rules.expression import Events, Expression
+from rules.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. It has a condition, or is about one event (`on`), or both."""
+
+    name: str
+    version: int
+    describe: str
+    when: Expression | None
+    on: Events | None
+    cooldown_ms: int  # 0: none
+    reason: Template | None
+    targets: tuple[Target, ...]
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules in the order of their files' names, and within a file of their lines."""
+
+    rules: tuple[Rule, ...]

@@ -1,0 +1,158 @@
+"""The template: the sentence of a rule's reason, with values in curly brackets.
+
+Promise   What is in brackets is checked like a condition when rules are loaded; rendering never fails.
+How       `{expression}` or `{expression:format}`; `{{` and `}}` are the brackets themselves. Formats are
+          `+` (always a sign), `,` (thousands), `.2f` or `.1%`, in this order, each optional. There is no
+          attribute access and no other trick of Python's format strings.
+Limits    TEXT_SHOWN_MAX characters of a text.
+Not here  The language of expressions (grammar.lark).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final
+
+from rules.check import Checker
+from rules.errors import ExpressionError
+from rules.expression import Expression, Type
+from rules.parse import UNITS_MS, parse
+from rules.syntax import Span
+
+TEXT_SHOWN_MAX: Final = 200
+MISSING: Final = "unknown"
+_FORMAT: Final = re.compile(r"\+?,?(\.[0-9])?[f%]?")
+_HOLE_END: Final = re.compile(r"""(?:[^"'{}]|"[^"\n]*"|'[^'\n]*')*""")
+_BEFORE_FORMAT: Final = re.compile(r"""(?:[^"':]|"[^"\n]*"|'[^'\n]*')*""")
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A value to be filled in."""
+
+    expression: Expression
+    format: str
+
+    def show(self, value: float | str | None) -> str:
+        """The value as people write it."""
+        if value is None or (isinstance(value, float) and not isfinite(value)):
+            return MISSING
+        if isinstance(value, str):
+            return value[:TEXT_SHOWN_MAX]
+        if self.expression.type == Type.DURATION:
+            return duration_text(value)
+        return f"{value:{self.format}}" if self.format else number_text(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Literal pieces and holes, in order."""
+
+    parts: tuple[str | Hole, ...]
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Hole))
+
+    def render(self, value: Callable[[Expression], float | str | None]) -> str:
+        """The sentence, with the values that `value` gives."""
+        return "".join(
+            part if isinstance(part, str) else part.show(value(part.expression))
+            for part in self.parts
+        )
+
+
+def number_text(value: float) -> str:
+    """A number as people write it.
+
+    >>> number_text(3.0), number_text(2.456), number_text(-0.001)
+    ('3', '2.46', '0')
+    """
+    rounded = round(value, 2) + 0.0  # no minus before a zero
+    return f"{rounded:.2f}".rstrip("0").rstrip(".")
+
+
+def duration_text(value_ms: float) -> str:
+    """A duration as rules write it, in its two largest units.
+
+    >>> duration_text(93_784_000), duration_text(14 * 86_400_000), duration_text(0)
+    ('1d 2h', '2w', '0s')
+    """
+    if value_ms < 0:
+        return f"-{duration_text(-value_ms)}"
+    left, said = round(value_ms), []
+    for unit, unit_ms in sorted(UNITS_MS.items(), key=lambda pair: -pair[1]):
+        many, left = divmod(left, unit_ms)
+        if many:
+            said.append(f"{many}{unit}")
+    return " ".join(said[:2]) or "0s"
+
+
+def template(text: str, checker: Checker) -> Template | None:
+    """Check a template; None when it is wrong, with its mistakes in the checker."""
+    before = len(checker.mistakes)
+    parts: list[str | Hole] = []
+    try:
+        for span, inside in _pieces(text):
+            if not inside:
+                parts.append(text[span.start : span.end].replace("{{", "{").replace("}}", "}"))
+                continue
+            hole = _hole(text, span, checker)
+            if hole is not None:
+                parts.append(hole)
+    except ExpressionError as mistake:
+        checker.mistakes.append(mistake)
+    return Template(tuple(parts)) if len(checker.mistakes) == before else None
+
+
+def _pieces(text: str) -> Iterator[tuple[Span, bool]]:
+    """The spans of the template, and whether each is the inside of a pair of brackets."""
+    at = 0
+    for match in re.finditer(r"\{\{|\}\}|[{}]", text):
+        start, bracket = match.start(), match.group()
+        if start < at or len(bracket) == 2:  # noqa: PLR2004  inside of a hole, or a doubled bracket
+            continue
+        if bracket == "}":
+            raise ExpressionError(Span(start, start + 1), "a bracket closes that never opened",
+                                  "write }} for the bracket itself")  # fmt: skip
+        end = _HOLE_END.match(text, start + 1)
+        assert end is not None, "the pattern matches the empty text"
+        if text[end.end() : end.end() + 1] != "}":
+            raise ExpressionError(Span(start, start + 1), "this bracket is not closed",
+                                  "write {{ for the bracket itself")  # fmt: skip
+        if start > at:
+            yield Span(at, start), False
+        yield Span(start + 1, end.end()), True
+        at = end.end() + 1
+    if at < len(text):
+        yield Span(at, len(text)), False
+
+
+def _hole(text: str, span: Span, checker: Checker) -> Hole | None:
+    inside = text[span.start : span.end]
+    split = _BEFORE_FORMAT.match(inside)
+    assert split is not None, "the pattern matches the empty text"
+    source, format_ = inside[: split.end()], inside[split.end() + 1 :]
+    own = Checker(checker.scores, checker.fields)
+    try:
+        expression = own.expression(parse(source))
+    except ExpressionError as mistake:
+        expression = None
+        own.mistakes.append(mistake)
+    for each in own.mistakes:
+        place = Span(each.span.start + span.start, each.span.end + span.start)
+        checker.wrong(place, each.message, each.mend)
+    if expression is None:
+        return None
+    place = Span(span.start + split.end() + 1, span.end)
+    if expression.type == Type.CONDITION:
+        checker.wrong(span, "a condition cannot be shown, only a value")
+        return None
+    if format_ and (expression.type != Type.NUMBER or not _FORMAT.fullmatch(format_)):
+        checker.wrong(
+            place, f"`{format_}` is no format here", "numbers take .0f, ,.2f, +.1f or .0%"
+        )
+        return None
+    digits = format_ and format_[-1] not in "f%"
+    return Hole(expression, f"{format_}f" if digits else format_)
