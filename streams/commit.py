@@ -53,6 +53,7 @@ class StandingWatch:
 
     def __init__(self, connection: Connection, number: int, claim: Claim) -> None:
         self._connection = connection
+        self.address = connection.address
         self.number = number
         self.owner = claim.fence  # the fence as it was when we became the owner
         self._key = Keys.of(number).fence
