@@ -41,10 +41,11 @@ class Lane(Generic[Record]):
 
 @dataclass(frozen=True, slots=True)
 class Taken(Generic[Record]):
-    """The next records in order, and how many of them came from each topic."""
+    """The next records in order, and by topic how many of them came from it, and the last of those."""
 
     records: list[Record]
     counts: list[int]
+    lasts: dict[int, Record]
 
 
 class Alignment(Generic[Record]):
@@ -115,17 +116,20 @@ class Alignment(Generic[Record]):
         `now_ms` is any clock that never runs backwards; it only bounds the waiting.
         """
         if not self.buffered:
-            return Taken([], [0] * len(self.lanes))
+            return Taken([], [0] * len(self.lanes), {})
         counts = self._certain(limit, now_ms)
         sources = [topic for topic, count in enumerate(counts) if count]
         if len(sources) <= 1:
             records = self.lanes[sources[0]].records[: counts[sources[0]]] if sources else []
         else:
             records, counts = self._merged(counts, limit)
+        lasts = {}
         for topic in sources:
-            self._drop(self.lanes[topic], counts[topic])
+            if counts[topic]:  # the limit may have left nothing for it
+                lasts[topic] = self.lanes[topic].records[counts[topic] - 1]
+                self._drop(self.lanes[topic], counts[topic])
         self.buffered -= len(records)
-        return Taken(records, counts)
+        return Taken(records, counts, lasts)
 
     def _certain(self, limit: int, now_ms: int) -> list[int]:
         """How many records of each topic, `limit` at most, nothing older can precede.
@@ -180,8 +184,6 @@ class Alignment(Generic[Record]):
 
     @staticmethod
     def _drop(lane: Lane[Record], count: int) -> None:
-        if count == 0:  # the limit left nothing for this topic
-            return
         lane.size_bytes -= lane.size_bytes * count // len(lane.records)
         del lane.records[:count]
         del lane.times[:count]

@@ -88,6 +88,8 @@ def test_the_counts_say_how_far_each_topic_has_come(
         for topic, count in enumerate(taken.counts):
             mine = [entry.position for entry in taken.records if entry.topic == topic]
             assert mine == list(range(positions[topic], positions[topic] + count))
+            last = taken.lasts.get(topic)
+            assert ([] if last is None else [last.position]) == mine[-1:]
             positions[topic] += count
 
     assert positions == [len(times) for times in logs]

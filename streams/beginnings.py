@@ -1,0 +1,90 @@
+"""Beginnings: where a claimed shard starts to read, by its fence and by what the log still holds.
+
+Promise   A shard starts exactly where its fence stands. Where the log no longer holds that (retention
+          has passed it, or the topic was made anew) it does not start, unless told to accept the gap.
+How       Two requests for all partitions at once: first and last offset of each.
+Limits    ASK_SECONDS_MAX, then the shards that got no answer are asked about again later.
+Not here  Reading on from there (feed.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
+
+from streams.errors import GapError
+from streams.feed import Beginning
+
+ASK_SECONDS_MAX: Final = (
+    1.0  # an answer takes milliseconds; without a broker there is nothing to read
+)
+
+Ends = dict[tuple[str, int], int]
+
+
+class Offsets(Protocol):
+    """The part of a librdkafka consumer that tells offsets; tests have another."""
+
+    def offsets_for_times(
+        self, partitions: list[TopicPartition], timeout: float = -1
+    ) -> list[TopicPartition]: ...
+
+
+def beginnings(
+    consumer: Offsets,
+    topics: Sequence[str],
+    fences: Mapping[int, Mapping[str, str]],
+    *,
+    accept_gap: bool,
+) -> dict[int, list[Beginning] | GapError]:
+    """Find where each shard starts, by shard number.
+
+    Args:
+        consumer: who asks the brokers.
+        topics: the input topics, in the order in which ties are broken.
+        fences: of each claimed shard the offsets in its fence; absent = the earliest.
+        accept_gap: start at the log's start where it does not hold what the fence wants.
+
+    Returns:
+        A beginning for each topic, or the gap. Shards of which a broker said nothing are left out.
+    """
+    partitions = [(topic, number) for number in fences for topic in topics]
+    try:
+        firsts = _offsets(consumer, partitions, OFFSET_BEGINNING)
+        ends = _offsets(consumer, partitions, OFFSET_END)
+    except KafkaException:  # nobody answered in time; librdkafka says why to `error_cb`
+        return {}
+    found: dict[int, list[Beginning] | GapError] = {}
+    for number, fence in fences.items():
+        if all((topic, number) in firsts and (topic, number) in ends for topic in topics):
+            found[number] = _of_shard(number, topics, fence, firsts, ends, accept_gap=accept_gap)
+    return found
+
+
+def _offsets(consumer: Offsets, partitions: Sequence[tuple[str, int]], which: int) -> Ends:
+    """The first or the end offset of each partition that has a leader."""
+    # As in Kafka's protocol, OFFSET_BEGINNING and OFFSET_END are times of their own: -2 and -1.
+    asked = [TopicPartition(topic, number, which) for topic, number in partitions]
+    answers = consumer.offsets_for_times(asked, timeout=ASK_SECONDS_MAX)
+    return {(each.topic, each.partition): each.offset for each in answers if each.error is None}
+
+
+def _of_shard(
+    number: int,
+    topics: Sequence[str],
+    fence: Mapping[str, str],
+    firsts: Ends,
+    ends: Ends,
+    *,
+    accept_gap: bool,
+) -> list[Beginning] | GapError:
+    result = []
+    for topic in topics:
+        first, end = firsts[topic, number], ends[topic, number]
+        position = int(fence[topic]) if topic in fence else first
+        if not first <= position <= end:
+            if not accept_gap:
+                return GapError(number, f"{topic} {position} (it holds {first} to {end})")
+            position = first
+        result.append(Beginning(topic, position, end))
+    return result

@@ -1,0 +1,291 @@
+"""The data plane: one thread that carries records from the log through the step to the commit.
+
+Promise   Each record of an owned shard is folded once, in order, from where the shard's fence stands.
+          When the group says otherwise, or somebody else owns the shard, what was read is dropped.
+How       A librdkafka consumer with partitions assigned by hand; it is in no group. The control plane
+          publishes a target; this thread claims its shards, reads, steps and commits. Exactly-once
+          rests on the fence alone, so the two planes may disagree for a moment without harm.
+Limits    POLL_RECORDS_MAX records a poll, RECORDS_MAX a batch. While Redis or the log is down, the
+          same work is tried again every RETRY_MS as long as the target stands.
+Not here  Membership of the group (control_plane.py). What a claim and a commit do (shard.py).
+
+A turn
+    1. Take over a new target: drop everything, and claim its shards.
+    2. Poll: wait for one message, then take what is there; this has the lowest latency.
+    3. From here on we are busy: whoever takes the target away waits for us to finish.
+    4. Sort the messages into the feeds; take a batch from each, step it, commit it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final, TypeVar
+
+from confluent_kafka import KafkaError, Message
+
+from processors.batch import RECORDS_MAX
+from streams.beginnings import beginnings
+from streams.errors import (
+    FencedError,
+    GapError,
+    LogDownError,
+    MismatchError,
+    StoreDownError,
+    StoreError,
+)
+from streams.feed import Batch, Feed
+from streams.ownership import Claims, LogConsumer, OwnedShard
+from streams.shard_status import ShardStatus
+
+POLL_RECORDS_MAX: Final = RECORDS_MAX
+POLL_SECONDS_IDLE: Final = 0.1  # also how long a new target may go unseen
+POLL_SECONDS_WAITING: Final = 0.005  # records are held back by a topic that is behind
+RETRY_MS: Final = 100
+OBSERVE_MS: Final = 1_000  # lag is told this often
+BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the group gives us to do. Published whole, never changed; another object is another target."""
+
+    generation: int = 0
+    shards: frozenset[int] = field(default_factory=frozenset)
+
+
+class _TargetGoneError(Exception):
+    """The target changed while we waited; drop what is in hand."""
+
+
+class DataPlane:
+    """The loop. `aim`, `halt` and the plain attributes are for other threads, `turn` is for its own."""
+
+    def __init__(
+        self,
+        consumer: LogConsumer,
+        topics: Sequence[str],
+        claims: Claims,
+        *,
+        accept_gap: bool = False,
+        aligned: bool = True,
+        now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.busy = False  # a batch is in hand
+        self.beat_ms = now_ms()  # when the loop last came round, by `now_ms`
+        self.positions: dict[
+            int, dict[str, int]
+        ] = {}  # committed, by shard; each dict is never changed
+        self.statuses: tuple[ShardStatus, ...] = ()
+        self._consumer = consumer
+        self._topics = tuple(topics)
+        self._claims = claims
+        self._accept_gap = accept_gap
+        self._aligned = aligned
+        self._now_ms = now_ms
+        self._wall_ms = wall_ms
+        self._halted = threading.Event()
+        self._target = self._held = Target()
+        self._shards: dict[int, OwnedShard] = {}  # claimed
+        self._feeds: dict[int, Feed] = {}  # of those, the ones that read
+        self._stopped: dict[
+            int, StoreError | GapError
+        ] = {}  # those that cannot go on by themselves
+        self._progress_ms: dict[int, int] = {}
+        self._has_more = False
+        self._limit = RECORDS_MAX
+        self._observed_ms = now_ms()
+
+    def aim(self, target: Target) -> None:
+        """Publish a new target. What is in hand is finished first: wait until not `busy`."""
+        self._target = target
+
+    def halt(self) -> None:
+        """Ask the loop to end."""
+        self._halted.set()
+
+    def run(self) -> None:
+        """Turn until halted, then let go of everything."""
+        try:
+            while not self._halted.is_set():
+                self.turn()
+        finally:
+            self._drop()
+            self._consumer.close()
+
+    def turn(self) -> None:
+        """One round of the loop."""
+        self.beat_ms = now_ms = self._now_ms()
+        target = self._target
+        if target is not self._held:
+            self._drop()
+            self._held = target
+            self._claims.want(target.shards, now_ms)
+        self._claim(target, now_ms)
+        messages = self._poll()
+        # 1. We say that we are busy.  2. We look at the target.
+        # The other side: 1. changes the target.  2. looks whether we are busy.  So one sees the other.
+        self.busy = True
+        try:
+            if self._target is target:
+                self._distribute(messages)
+                self._advance(target)
+        except _TargetGoneError:
+            logger.info("dropped a batch: the group has other plans")
+        finally:
+            self.busy = False
+        if now_ms - self._observed_ms >= OBSERVE_MS:
+            self._observed_ms = now_ms
+            self.observe()
+
+    def _drop(self) -> None:
+        """Let go of all shards. Their records in flight are nobody's: the fence knows where to begin."""
+        if self._feeds:
+            self._consumer.unassign()
+        for shard in self._shards.values():
+            shard.close()
+        self._shards.clear()
+        self._feeds.clear()
+        self._stopped.clear()
+        self._progress_ms.clear()
+        self.positions = {}
+        self._has_more = False
+
+    def _claim(self, target: Target, now_ms: int) -> None:
+        """Claim the shards that are wanted and due, and let those begin whose log has answered."""
+        for number in self._claims.due(now_ms):
+            try:
+                shard = self._claims.claim(number, target.generation, now_ms)
+            except StoreError as error:
+                self._stop(number, error)
+                continue
+            if shard is not None:
+                self._shards[number] = shard
+        waiting = {n: s.offsets for n, s in self._shards.items() if n not in self._feeds}
+        if not waiting:
+            return
+        found = beginnings(self._consumer, self._topics, waiting, accept_gap=self._accept_gap)
+        for number, beginning in found.items():
+            if isinstance(beginning, GapError):
+                self._stop(number, beginning)
+                continue
+            feed = Feed(number, beginning, aligned=self._aligned)
+            self._consumer.incremental_assign(feed.partitions)
+            self._feeds[number] = feed
+            self.positions[number] = feed.positions
+            self._progress_ms[number] = now_ms
+
+    def _stop(self, number: int, error: StoreError | GapError) -> None:
+        """Leave a shard alone until the next target: only a person can mend it."""
+        logger.critical("shard %d stops: %s", number, error)
+        self._release(number)
+        self._stopped[number] = error
+
+    def _release(self, number: int) -> None:
+        feed = self._feeds.pop(number, None)
+        if feed is not None:
+            self._consumer.incremental_unassign(feed.partitions)
+        shard = self._shards.pop(number, None)
+        if shard is not None:
+            shard.close()
+
+    def _poll(self) -> list[Message]:
+        if self._has_more:
+            return self._consumer.consume(POLL_RECORDS_MAX, 0)
+        waits = any(feed.alignment.buffered for feed in self._feeds.values())
+        messages = self._consumer.consume(1, POLL_SECONDS_WAITING if waits else POLL_SECONDS_IDLE)
+        if messages:
+            messages += self._consumer.consume(POLL_RECORDS_MAX - 1, 0)
+        return messages
+
+    def _distribute(self, messages: list[Message]) -> None:
+        for (number, topic, error), run in groupby(messages, _source):
+            if error is not None:
+                self._on_error(number, error)
+            elif number in self._feeds:  # else of a shard that was lost a moment ago
+                self._feeds[number].add(topic or "", list(run))
+
+    def _on_error(self, number: int | None, error: KafkaError) -> None:
+        """An error that came in place of a record. What heals alone is only written down."""
+        if error.code() == KafkaError._AUTO_OFFSET_RESET and number in self._shards:  # noqa: SLF001  librdkafka's name for it
+            # The log has overtaken us. Claimed again, the shard finds out how large the gap is.
+            self._lose(number)
+        else:
+            logger.warning("Kafka: %s", error)
+
+    def _advance(self, target: Target) -> None:
+        """Take one batch from each feed, and fold and commit it."""
+        self._has_more = False
+        for number, feed in list(self._feeds.items()):
+            shard = self._shards[number]
+            if shard.is_full:  # its actions are not delivered: nothing is read, nothing is dropped
+                continue
+            batch = feed.batch(self._consumer, self._limit, self._now_ms())
+            if batch is None:
+                continue
+            try:
+                self._fold(target, shard, batch)
+            except (FencedError, MismatchError) as error:
+                logger.warning("%s", error)
+                self._lose(number)
+                continue
+            except StoreError as error:
+                self._stop(number, error)
+                continue
+            self.positions[number] = batch.positions
+            self._progress_ms[number] = self._now_ms()
+            self._has_more = self._has_more or len(batch.records.values) >= self._limit
+
+    def _fold(self, target: Target, shard: OwnedShard, batch: Batch) -> None:
+        started_ms = self._now_ms()
+        offsets = batch.offsets
+        commit = self._patiently(target, lambda: shard.step(batch.records, offsets))
+        self._patiently(target, commit)
+        took_ms = self._now_ms() - started_ms
+        if took_ms > BATCH_MS_MAX:
+            self._limit = max(1, min(self._limit, len(batch.records.values)) // 2)
+        elif self._limit < RECORDS_MAX:
+            self._limit = min(RECORDS_MAX, self._limit * 2)
+
+    def _patiently(self, target: Target, work: Callable[[], Result]) -> Result:
+        """Do it; while Redis or the log is down, do it again, as long as the target stands."""
+        while True:
+            try:
+                return work()
+            except (StoreDownError, LogDownError) as error:
+                logger.warning("%s; trying again", error)
+            if self._halted.wait(RETRY_MS / 1_000) or self._target is not target:
+                raise _TargetGoneError
+            self.beat_ms = self._now_ms()
+
+    def _lose(self, number: int) -> None:
+        """Somebody else has the shard, or it is not as we left it: claim it again."""
+        self._release(number)
+        self._claims.again(number, self._now_ms())
+
+    def observe(self) -> None:
+        """Tell how the shards are, for metrics and probes."""
+        wall_ms = self._wall_ms()
+        self.statuses = tuple(
+            ShardStatus(
+                number=number,
+                state="stopped"
+                if number in self._stopped
+                else ("running" if number in self._feeds else "claiming"),
+                detail=str(self._stopped.get(number, "")),
+                progress_ms=self._progress_ms.get(number),
+                lag=feed.lag(self._consumer, wall_ms) if (feed := self._feeds.get(number)) else {},
+            )
+            for number in sorted(self._held.shards)
+        )
+
+
+def _source(message: Message) -> tuple[int | None, str | None, KafkaError | None]:
+    return message.partition(), message.topic(), message.error()

@@ -1,0 +1,166 @@
+"""The feed: what one shard reads of its topics, from the consumer's messages to batches in order.
+
+Promise   Each record of the shard's partitions is handed out once, in the order of alignment, from
+          the positions at which the feed began; and with each batch the positions after it.
+How       Messages stay librdkafka's own objects until their batch is cut; origins are made only for
+          dead letters. A topic is behind while the broker is known to hold more of it than was read.
+Limits    Those of align.py a topic; a topic that fills its lane is paused until half is used.
+Not here  Where to begin (beginnings.py). Owning the shard, committing (data_plane.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluent_kafka import Message, TopicPartition
+
+from processors.batch import Origin, Records
+from streams.align import Alignment
+
+
+class Partitions(Protocol):
+    """The part of a librdkafka consumer that a feed uses; tests have another."""
+
+    def get_watermark_offsets(
+        self, partition: TopicPartition, *, cached: bool = False
+    ) -> tuple[int, int]: ...
+    def pause(self, partitions: list[TopicPartition]) -> None: ...
+    def resume(self, partitions: list[TopicPartition]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where to begin in one partition, and where it ended when we asked."""
+
+    topic: str
+    position: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records to fold, and the position after them in every topic."""
+
+    records: Records
+    positions: dict[str, int]
+
+    @property
+    def offsets(self) -> dict[str, str]:
+        """The positions as the fence keeps them."""
+        return {topic: str(position) for topic, position in self.positions.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What of one partition waits: records, and the age of the oldest that has been fetched."""
+
+    records: int
+    age_ms: int
+
+
+class Feed:
+    """The reading side of one owned shard."""
+
+    def __init__(
+        self, number: int, beginnings: Sequence[Beginning], *, aligned: bool = True
+    ) -> None:
+        """Begin. `beginnings` has one entry a topic, in the order in which ties are broken."""
+        self.number = number
+        self.topics = {each.topic: index for index, each in enumerate(beginnings)}
+        self.partitions = [TopicPartition(each.topic, number, each.position) for each in beginnings]
+        self.positions = {each.topic: each.position for each in beginnings}  # handed out up to here
+        self.alignment = Alignment[Message](len(beginnings), aligned=aligned)
+        self._read = [each.position for each in beginnings]  # buffered up to here
+        self._ends = [each.end for each in beginnings]
+        self._paused: set[int] = set()
+
+    def add(self, topic: str, messages: Sequence[Message]) -> None:
+        """Buffer messages of one partition, as they come from the consumer."""
+        index = self.topics[topic]
+        if offset_of(messages[0]) < self._read[index]:  # sent again, after a reconnection
+            messages = [each for each in messages if offset_of(each) >= self._read[index]]
+            if not messages:
+                return
+        self._read[index] = offset_of(messages[-1]) + 1
+        times_ms = [each.timestamp()[1] for each in messages]
+        self.alignment.add(index, messages, times_ms, size_bytes=sum(map(len, messages)))
+
+    def batch(self, consumer: Partitions, limit: int, now_ms: int) -> Batch | None:
+        """The next records whose turn is certain, or None.
+
+        Before, the topics that have run far ahead are paused, and those with room go on.
+        """
+        if not self.alignment.buffered:
+            return None
+        self._look(consumer)
+        taken = self.alignment.take(limit, now_ms=now_ms)
+        self._regulate(consumer)
+        if not taken.records:
+            return None
+        positions = dict(self.positions)
+        for index, message in taken.lasts.items():
+            positions[self.partitions[index].topic] = offset_of(message) + 1
+        self.positions = positions
+        return Batch(records_of(taken.records), positions)
+
+    def _look(self, consumer: Partitions) -> None:
+        """Learn how far the log goes, from what the last fetches said: no request is made."""
+        for index, partition in enumerate(self.partitions):
+            end = max(self._ends[index], consumer.get_watermark_offsets(partition, cached=True)[1])
+            self._ends[index] = end
+            self.alignment.reach(index, behind=self._read[index] < end)
+
+    def _regulate(self, consumer: Partitions) -> None:
+        for index, partition in enumerate(self.partitions):
+            if index in self._paused:
+                if self.alignment.drained(index):
+                    self._paused.remove(index)
+                    consumer.resume([partition])
+            elif self.alignment.full(index):
+                self._paused.add(index)
+                consumer.pause([partition])
+
+    def lag(self, consumer: Partitions, now_ms: int) -> dict[str, Lag]:
+        """How far each topic is behind; `now_ms` is wall time."""
+        self._look(consumer)
+        found = {}
+        for topic, index in self.topics.items():
+            records = max(self._ends[index], self._read[index]) - self.positions[topic]
+            waiting = self.alignment.lanes[index].records
+            oldest_ms = waiting[0].timestamp()[1] if waiting else now_ms
+            found[topic] = Lag(records, max(0, now_ms - oldest_ms))
+        return found
+
+
+def offset_of(message: Message) -> int:
+    """Where a message without error stands; the type says that it may be None, for others may."""
+    offset = message.offset()
+    assert offset is not None, "only messages without error come here"
+    return offset
+
+
+def records_of(messages: list[Message]) -> Records:
+    """The messages as the step reads them."""
+
+    def origin(index: int) -> Origin:
+        message = messages[index]
+        return Origin(
+            topic=message.topic() or "",
+            partition=message.partition() or 0,
+            position=str(message.offset()),
+            key=message.key(),
+            headers=headers_of(message),
+            at_ms=message.timestamp()[1],
+        )
+
+    values: list[bytes | None] = [message.value() for message in messages]
+    return Records(values, [message.timestamp()[1] for message in messages], origin)
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes], ...]:
+    """The headers in order; Kafka's null value becomes an empty one."""
+    found = message.headers() or ()
+    pairs = found.items() if isinstance(found, Mapping) else found
+    return tuple(
+        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
+    )
