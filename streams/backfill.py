@@ -1,0 +1,197 @@
+"""Back-filling: what `rapport ingest` does, from a source into a log.
+
+Promise   Every row is appended or reported with its number and the reason. Stopped at any point and
+          started again, it goes on after the last row that is known to be durable; what was under
+          way then is sent twice, and the event ids let the engine see it.
+How       1 read a chunk, ahead of the one being sent
+          2 decode it as the engine will; a row that is no event is reported and not sent
+          3 append the good ones in order, at the rate that was asked for
+          4 write the checkpoint
+Limits    Two chunks in memory. One append at a time, because the order of events counts.
+Not here  Reading (source.py, query.py), the ways into a log (appender.py), the bar (progress.py).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from processors.batch import Decoded, Origin, Records
+from processors.decode import decode
+from processors.event import Event
+from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, Appender
+from streams.checkpoint import Checkpoint, CheckpointError, load, save
+from streams.clock import Clock
+from streams.source import Chunk, Source
+from streams.token_bucket import TokenBucket
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that was not sent."""
+
+    row: int
+    reason: str
+    field: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast, and by which clock."""
+
+    clock: Clock
+    bucket: TokenBucket | None = None  # None: as fast as it goes
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a back-fill has come; the rows of earlier runs included."""
+
+    rows: int
+    sent: int
+    bad: int
+    resumed_at: int  # rows that were done before this run
+    reasons: Counter[str] = field(default_factory=Counter)  # of the bad rows of this run
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who is told while it goes on."""
+
+    bad_row: Callable[[BadRow], None]
+    progress: Callable[[Progress], None]
+
+
+async def backfill(
+    source: Source,
+    appender: Appender,
+    destination: str,
+    file: Path,
+    pace: Pace,
+    watcher: Watcher,
+    *,
+    again: bool = False,
+) -> Progress:
+    """Append the rows of the source that are not in the log yet.
+
+    Args:
+        source: what to read.
+        appender: the way into the log.
+        destination: names the log, in the checkpoint.
+        file: the checkpoint.
+        pace: rate and clock.
+        watcher: is told of bad rows, and of progress after each chunk that is durable.
+        again: begin at the first row, whatever the checkpoint says.
+
+    Raises:
+        SourceError: The source broke off; what was read before is durable.
+        AppendError: The log cannot be reached; start again later.
+        CheckpointError: It cannot be used or written.
+    """
+    checkpoint = _begin(source, destination, file, again=again)
+    done = Progress(checkpoint.rows, checkpoint.sent, checkpoint.bad, checkpoint.rows)
+    watcher.progress(done)
+    if checkpoint.finished:
+        return done
+    chunks = source.chunks(skip=checkpoint.rows)
+    # 1.
+    reading = asyncio.create_task(asyncio.to_thread(_next, chunks))
+    try:
+        while (chunk := await reading) is not None:
+            reading = asyncio.create_task(asyncio.to_thread(_next, chunks))
+            await _send(chunk, source, appender, pace, watcher, done)
+            # 4.
+            save(file, _moved(checkpoint, done, finished=False))
+            watcher.progress(done)
+    finally:
+        # The thread that reads cannot be interrupted; a chunk takes milliseconds.
+        await asyncio.gather(reading, return_exceptions=True)
+    save(file, _moved(checkpoint, done, finished=True))
+    return done
+
+
+def _begin(source: Source, destination: str, file: Path, *, again: bool) -> Checkpoint:
+    fingerprint = source.fingerprint()
+    fresh = Checkpoint(source.name, destination, fingerprint)
+    kept = None if again else load(file)
+    if kept is None:
+        return fresh
+    if kept.fingerprint != fingerprint:
+        raise CheckpointError(
+            f"{source.name}: has changed since {kept.rows} of its rows were ingested, so it is not"
+            " known which rows are new; ingest it --again from its first row, or give the new rows"
+            " as a source of their own"
+        )
+    return kept
+
+
+def _moved(checkpoint: Checkpoint, done: Progress, *, finished: bool) -> Checkpoint:
+    return msgspec.structs.replace(
+        checkpoint, rows=done.rows, sent=done.sent, bad=done.bad, finished=finished
+    )
+
+
+def _next(chunks: Iterator[Chunk]) -> Chunk | None:
+    return next(chunks, None)
+
+
+async def _send(
+    chunk: Chunk,
+    source: Source,
+    appender: Appender,
+    pace: Pace,
+    watcher: Watcher,
+    done: Progress,
+) -> None:
+    # 2.
+    decoded = _decoded(chunk, source.name, pace.clock.now_ms())
+    for letter in decoded.dead:
+        row = int(letter.origin.position)
+        _refuse(BadRow(row, letter.reason, letter.field, letter.detail), watcher, done)
+    # 3.
+    for records, indexes in _portions(chunk, decoded):
+        if pace.bucket is not None:
+            until_ms = pace.bucket.take(len(records), pace.clock.now_ms())
+            await pace.clock.wait(asyncio.Event(), until_ms)
+        refused = await appender.append(records)
+        for each in refused:
+            row = chunk.rows[indexes[each.index]]
+            _refuse(BadRow(row, each.reason, "", each.detail), watcher, done)
+        done.sent += len(records) - len(refused)
+    done.rows = chunk.rows[-1]
+
+
+def _refuse(bad: BadRow, watcher: Watcher, done: Progress) -> None:
+    done.bad += 1
+    done.reasons[bad.reason] += 1
+    watcher.bad_row(bad)
+
+
+def _decoded(chunk: Chunk, name: str, now_ms: int) -> Decoded:
+    def origin(index: int) -> Origin:
+        return Origin(name, 0, str(chunk.rows[index]), None, (), now_ms)
+
+    return decode(Records(chunk.values, [now_ms] * len(chunk.values), origin))
+
+
+def _portions(
+    chunk: Chunk, decoded: Decoded
+) -> Iterator[tuple[list[tuple[Event, bytes]], list[int]]]:
+    """Cut the events of a chunk into what one append takes, with their indexes in the chunk."""
+    records: list[tuple[Event, bytes]] = []
+    indexes: list[int] = []
+    size = 0
+    for event, index in zip(decoded.events, decoded.indexes, strict=True):
+        value = chunk.values[index] or b""
+        if len(records) == APPEND_EVENTS_MAX or size + len(value) > APPEND_BYTES_MAX:
+            yield records, indexes
+            records, indexes, size = [], [], 0
+        records.append((event, value))
+        indexes.append(index)
+        size += len(value)
+    if records:
+        yield records, indexes
