@@ -109,6 +109,8 @@ class Detector:
     period_ms: int
     half_life_ms: int  # how soon habits are forgotten
     history_min: int  # observations before the first z-score
+    presumed_spread: float  # before anything is seen: deviation as a share of the mean,
+    presumed_weight: float  # as if so many observations had said so
     floor_absolute: float  # least scale, in units of the series
     floor_relative: float  # least scale, as a share of the mean
     clip: float  # an observation counts for at most this many scales towards the next mean
