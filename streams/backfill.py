@@ -13,7 +13,7 @@ Not here  Reading (source.py, query.py), the ways into a log (appender.py), the 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
