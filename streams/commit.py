@@ -33,6 +33,7 @@ from streams.errors import FencedError, MismatchError, StoreDownError, StoreErro
 from streams.fence import Claim, Fence
 from streams.keys import Keys
 from streams.store import Command, Connection, Reply, checked, list_of, pack, text_of
+from streams.torn_tail import mend
 
 CONTEST_ATTEMPTS_MAX: Final = 3  # EXEC refused, yet the fence as we left it: somebody wrote it back
 
@@ -150,6 +151,7 @@ class StandingWatch:
     def _look_again(self, fence: bytes) -> bool:
         """Watch and read the fence on a new connection. True: it is `fence`, so that is stored."""
         try:
+            mend(self._connection)  # Redis may have been started again
             watching, found = self._connection.ask([("WATCH", self._key), ("GET", self._key)])
             checked(watching)
             seen = text_of(found)

@@ -18,6 +18,7 @@ import msgspec
 from streams.errors import DamagedError, StaleError, StoreError
 from streams.keys import Keys
 from streams.store import Connection, checked, list_of, text_of
+from streams.torn_tail import mend
 
 CLAIM_ATTEMPTS_MAX: Final = 10
 
@@ -117,6 +118,7 @@ def take(
         StoreError: Somebody else claims it again and again, or Redis refuses what we need.
     """
     try:
+        mend(connection)
         for _ in range(CLAIM_ATTEMPTS_MAX):
             claim = _attempt(connection, number, generation, now_ms, nonce, forced=forced)
             if claim is not None:

@@ -227,6 +227,20 @@ class Connection:
         return connected
 
 
+def information(connection: Connection, *sections: str) -> dict[str, str]:
+    """What INFO says, by field. Raises as `Connection.call` does.
+
+    Managed services forbid CONFIG, but not INFO.
+    """
+    found: dict[str, str] = {}
+    for reply in connection.ask([("INFO", section) for section in sections]):
+        for line in (text_of(reply) or b"").decode().splitlines():
+            name, colon, value = line.partition(":")
+            if colon:
+                found[name] = value
+    return found
+
+
 def _open(address: StoreAddress) -> socket.socket:
     if address.path is not None:
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

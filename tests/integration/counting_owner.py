@@ -4,19 +4,22 @@ Each commit moves the position by one, adds 1 to one customer's row, and adds an
 position. Whatever happens, rows, entries and position must tell the same story.
 """
 
+import time
 from dataclasses import dataclass, field
 
 import msgspec
 
 from streams.commit import StandingWatch
 from streams.errors import StoreDownError
-from streams.fence import Fence, take
+from streams.fence import Claim, Fence, take
 from streams.keys import Keys
 from streams.store import Command, Connection, StoreAddress, text_of
 
 NUMBER = 7
 KEYS = Keys.of(NUMBER)
 ATTEMPTS_MAX = 1_000
+CLAIM_SECONDS_MAX = 10.0
+POLL_SECONDS = 0.01
 
 
 @dataclass
@@ -34,9 +37,19 @@ class CountingOwner:
 
     def __post_init__(self) -> None:
         connection = Connection(StoreAddress.parse(self.url))
-        claim = take(connection, NUMBER, self.generation, self.now_ms, self.nonce)
+        claim = self._take(connection)
         self.watch = StandingWatch(connection, NUMBER, claim)
         self.fence = claim.fence
+
+    def _take(self, connection: Connection) -> Claim:
+        deadline = time.monotonic() + CLAIM_SECONDS_MAX
+        while True:
+            try:
+                return take(connection, NUMBER, self.generation, self.now_ms, self.nonce)
+            except StoreDownError:  # Redis 6 rewrites its file first
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
 
     @property
     def position(self) -> int:
