@@ -34,12 +34,12 @@ def text_hash(text: str) -> float:
     >>> text_hash("shoes") == text_hash("shoes") != text_hash("hats")
     True
     """
-    return float(xxh3_64_intdigest(text) & ((1 << HASH_BITS) - 1))
+    return float(xxh3_64_intdigest(text.encode()) & ((1 << HASH_BITS) - 1))
 
 
 def id_hashes(events: list[Event]) -> list[int]:
     """What is remembered of each event's id: 63 bits of a hash, never zero."""
-    return [(xxh3_64_intdigest(event.id) & _POSITIVE) or 1 for event in events]
+    return [(xxh3_64_intdigest(event.id.encode()) & _POSITIVE) or 1 for event in events]
 
 
 @compiled("void(f8[:, ::1], i8[::1], f8[:, ::1], i8[::1], i8)")

@@ -1,0 +1,270 @@
+"""The step: one batch of one shard, from events to everything that has to be stored and done.
+
+Promise   What comes out depends on the rows in the table and on the events, in order, and on nothing
+          else: not on the batch's cut, not on a clock, not on the log it came from.
+How       1 columns    fields of the events into registers; operations on them
+          2 fold       admit, update profile rows, readings into registers; operations on those
+          3 score      health and anomalies, then time averages
+          4 rules      operations on all registers, then rising edges and cooldowns
+          5 encode     changed rows, views, actions
+Limits    RECORDS_MAX events. The table is changed in place: whoever cannot commit the outcome forgets
+          the table.
+Not here  Decoding (processors/decode.py), loading and committing (shard.py), delivering (relay.py).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.averages import average_events
+from processors.batch import RECORDS_MAX, DeadLetter, Decoded, Records
+from processors.columns import EventColumns, id_hashes
+from processors.event import Event
+from processors.fold import ADMITTED, DUPLICATE, LATE, fold_events
+from processors.layout import pack
+from processors.machine import run as run_program
+from processors.model import Model
+from processors.plan import PlanBuilder
+from processors.profile import TABLE_BYTES_MAX, Table
+from processors.register import Stage
+from processors.scores import Scores
+from processors.tables import NEWEST, Plan
+from rules.action import Action
+from rules.evaluate import RulePlan, actions_of, evaluate
+from rules.ruleset import RuleSet
+
+STAGES: Final = ("columns", "fold", "score", "rules", "encode")
+_SIZES: Final = (1, 16, 256, RECORDS_MAX)
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One batch as the step saw it, for who writes training data or explains; valid during the call."""
+
+    events: Sequence[Event]
+    registers: Floats  # shape (registers, at least the events)
+    status: Integers  # ADMITTED, DUPLICATE or LATE for each event
+    fires: Sequence[tuple[int, int]]  # (event, rule)
+
+
+Observer: TypeAlias = Callable[[Observed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one batch leads to; `changed_ids`, `rows` and `views` are parallel."""
+
+    changed_ids: list[str]
+    rows: list[bytes]
+    views: list[bytes]
+    actions: list[Action]
+    dead: list[DeadLetter]  # the late ones; what could not be decoded is in Decoded.dead
+    admitted: int
+    duplicates: int
+    late: int
+    suppressed: int  # rules that would have fired but for their cooldown
+    stage_ns: tuple[int, ...]  # as in STAGES
+
+
+@dataclass(frozen=True, slots=True)
+class _Buffers:
+    """Scratch space for batches up to one size; constants are filled in once."""
+
+    registers: Floats
+    slots: Integers
+    times_ms: Integers
+    id_hashes: Integers
+    codes: Integers
+    status: Integers
+    now_ms: Integers
+
+
+class Engine:
+    """A model and a rule set, compiled: what every shard of a process steps with.
+
+    Replaced as a whole when rules are reloaded; tables then `migrate` to the new layout.
+    """
+
+    def __init__(self, model: Model, rules: RuleSet) -> None:
+        """Compile the model and the rules into one plan.
+
+        Raises:
+            ValueError: They ask for more than a plan may hold.
+        """
+        builder = PlanBuilder(
+            duplicates_kept=model.admit.duplicates_kept, lateness_ms=model.admit.lateness_ms
+        )
+        self.model = model
+        self.rules = rules
+        self.scores = Scores.compile(builder, model)
+        self.rule_plan: RulePlan = rules.compile(builder)
+        self.plan: Plan = builder.build()
+        self.columns = EventColumns(self.plan.asked)
+        self._buffers: dict[int, _Buffers] = {}
+
+    def table(self, bytes_max: int = TABLE_BYTES_MAX) -> Table:
+        """An empty table for one shard."""
+        return Table(self.plan.layout, bytes_max)
+
+    def buffers(self, count: int) -> _Buffers:
+        """Scratch space for so many events, kept from call to call."""
+        size = next(size for size in _SIZES if count <= size)
+        known = self._buffers.get(size)
+        if known is None:
+            # An odd stride: rows a power of two apart would share one set of the cache.
+            stride = size if size == 1 else size + 9
+            registers = np.full((self.plan.registers, stride), np.nan)
+            for number, value in self.plan.asked.constants.items():
+                registers[number] = value
+            integers = (np.zeros(stride, dtype=np.int64) for _ in range(6))
+            known = self._buffers[size] = _Buffers(registers, *integers)
+        return known
+
+
+def run(
+    engine: Engine,
+    table: Table,
+    records: Records,
+    decoded: Decoded,
+    shard: int,
+    observe: Observer | None = None,
+) -> Outcome:
+    """Step one batch; every customer of it must be in the table.
+
+    Args:
+        engine: what to compute.
+        table: the shard's rows; changed in place.
+        records: where the events came from, to make dead letters of late ones.
+        decoded: at most RECORDS_MAX events, in folding order.
+        shard: number of the shard, for the actions.
+        observe: called once with what the step saw, before anything is encoded.
+    """
+    events = decoded.events
+    if not events:
+        return Outcome([], [], [], [], [], 0, 0, 0, 0, (0,) * len(STAGES))
+    count = len(events)
+    marks = [perf_counter_ns()]
+    buffers = engine.buffers(count)
+    registers = buffers.registers
+    programs = engine.plan.programs
+
+    # 1
+    slots = table.slots([event.customer_id for event in events])
+    buffers.slots[:count] = slots
+    buffers.times_ms[:count] = [event.at_ms for event in events]
+    buffers.id_hashes[:count] = id_hashes(events)
+    engine.columns.fill(events, registers, buffers.codes)
+    run_program(programs[Stage.EVENT], registers, count)
+    marks.append(perf_counter_ns())
+
+    # 2
+    _fold(engine.plan, table, buffers, count)
+    run_program(programs[Stage.FEATURE], registers, count)
+    marks.append(perf_counter_ns())
+
+    # 3
+    place = (registers, table.rows, table.whole_rows, buffers.slots, buffers.now_ms)
+    engine.scores.run(*place, buffers.status, count)
+    _average(engine.plan, table, buffers, count)
+    marks.append(perf_counter_ns())
+
+    # 4
+    run_program(programs[Stage.SCORE], registers, count)
+    verdicts = evaluate(engine.rule_plan, *place, buffers.status, count)
+    actions = actions_of(engine.rule_plan, verdicts, registers, events, shard)
+    marks.append(perf_counter_ns())
+    if observe is not None:
+        observe(Observed(events, registers, buffers.status[:count], verdicts.fires))
+
+    # 5
+    last = _last_events(slots, buffers.status, count)
+    rows = pack(engine.plan.layout, table.whole_rows, np.array(list(last), dtype=np.int64))
+    indexes = list(last.values())
+    changed_ids = [events[index].customer_id for index in indexes]
+    views = engine.scores.views(*place, indexes, changed_ids)
+    dead = _late_letters(records, decoded, table, buffers, count)
+    status = buffers.status[:count]
+    marks.append(perf_counter_ns())
+    return Outcome(
+        changed_ids,
+        rows,
+        views,
+        actions,
+        dead,
+        admitted=int(np.count_nonzero(status == ADMITTED)),
+        duplicates=int(np.count_nonzero(status == DUPLICATE)),
+        late=len(dead),
+        suppressed=verdicts.suppressed,
+        stage_ns=tuple(b - a for a, b in zip(marks, marks[1:], strict=False)),
+    )
+
+
+def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
+    fold_events(
+        table.rows,
+        table.whole_rows,
+        buffers.registers,
+        buffers.slots,
+        buffers.times_ms,
+        buffers.id_hashes,
+        plan.folds,
+        plan.windows,
+        plan.before,
+        plan.after,
+        plan.duplicates_kept,
+        plan.lateness_ms,
+        buffers.status,
+        buffers.now_ms,
+        count,
+    )
+
+
+def _average(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
+    if len(plan.averages):
+        average_events(
+            plan.averages,
+            table.rows,
+            table.whole_rows,
+            buffers.registers,
+            buffers.slots,
+            buffers.now_ms,
+            buffers.status,
+            count,
+        )
+
+
+def _last_events(slots: list[int], status: Integers, count: int) -> dict[int, int]:
+    """For each slot that changed, the index of its last admitted event."""
+    if count == 1:
+        return {slots[0]: 0} if status[0] == ADMITTED else {}
+    states = status[:count].tolist()
+    return {
+        slot: index
+        for index, (slot, state) in enumerate(zip(slots, states, strict=True))
+        if state == ADMITTED
+    }
+
+
+def _late_letters(
+    records: Records, decoded: Decoded, table: Table, buffers: _Buffers, count: int
+) -> list[DeadLetter]:
+    letters = []
+    for index in np.flatnonzero(buffers.status[:count] == LATE).tolist():
+        at = decoded.indexes[index]
+        newest_ms = int(table.whole_rows[buffers.slots[index], NEWEST])
+        late_ms = newest_ms - decoded.events[index].at_ms
+        detail = (
+            f"the event is {late_ms} ms older than the customer's newest; "
+            "`lateness` in the model file says how much is allowed"
+        )
+        letters.append(
+            DeadLetter(records.origin(at), records.values[at], "too_late", "at_ms", detail, None)
+        )
+    return letters
