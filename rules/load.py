@@ -15,7 +15,8 @@ from processors.register import Named
 from rules.definition import NAME, Definition
 from rules.errors import Problem, RulesError
 from rules.position import Positions, positions
-from rules.rule import Rule, RuleSet
+from rules.rule import Rule
+from rules.ruleset import RuleSet
 from rules.syntax import Span
 
 RULES_MAX: Final = 1_000

@@ -6,38 +6,18 @@ Limits    DEPTH_MAX levels (syntax.py); the length is bounded by the file that t
 Not here  Meaning (check.py). Finding texts in files (load.py).
 """
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
-from math import isfinite
 from typing import Final, cast
 
 import lark
 
+from rules.duration import UNITS_MS
 from rules.errors import ExpressionError
-from rules.syntax import (
-    DEPTH_MAX,
-    Call,
-    Literal,
-    Membership,
-    Operator,
-    Option,
-    Path,
-    Span,
-    Syntax,
-    Where,
-)
+from rules.syntax import DEPTH_MAX, Literal, Path, Span, Syntax, Where
+from rules.tree import build, span_of
 
-UNITS_MS: Final = {
-    "ms": 1,
-    "s": 1_000,
-    "m": 60_000,
-    "h": 3_600_000,
-    "d": 86_400_000,
-    "w": 7 * 86_400_000,
-}
-DURATION_MS_MAX: Final = 3_660 * 86_400_000  # ten years: beyond it a unit was mistaken
 PARSED_KEPT: Final = (
     4096  # texts whose trees are kept, so that a reload parses only what has changed
 )
@@ -82,7 +62,7 @@ def duration_ms(text: str) -> int:
     """Milliseconds of a duration such as `10m`.
 
     Raises:
-        ExpressionError: It is none, or longer than DURATION_MS_MAX.
+        ExpressionError: It is none, or longer than DURATION_MS_MAX (duration.py).
 
     >>> duration_ms("1.5h")
     5400000
@@ -105,7 +85,7 @@ def _tree(text: str, start: str) -> object:
     except lark.exceptions.UnexpectedToken as error:
         raise _bad_token(text, error) from None
     _refuse_deep(tree)
-    return _build(tree)
+    return build(tree)
 
 
 @cache
@@ -126,7 +106,7 @@ def _refuse_deep(tree: lark.Tree[lark.Token]) -> None:
         node, depth = waiting.pop()
         if depth > DEPTH_MAX:
             raise ExpressionError(
-                _span(node),
+                span_of(node),
                 f"this is nested more than {DEPTH_MAX} levels deep",
                 "take brackets away, or make several rules of it",
             )
@@ -184,128 +164,3 @@ def _wanted(error: lark.exceptions.UnexpectedToken) -> str:
     }
     wanted = [said for terminal, said in words.items() if terminal in accepted]
     return f"needed here: {', or '.join(wanted)}" if wanted else ""
-
-
-def _span(tree: lark.Tree[lark.Token] | lark.Token) -> Span:
-    place = tree if isinstance(tree, lark.Token) else tree.meta
-    return Span(place.start_pos or 0, place.end_pos or 0)
-
-
-def _build(tree: lark.Tree[lark.Token]) -> object:
-    """Turn lark's tree into ours; as deep a recursion as the tree, which is bounded."""
-    return _BUILDERS[str(tree.data)](tree)
-
-
-def _inside(tree: lark.Tree[lark.Token]) -> list[Syntax]:
-    children = [each for each in tree.children if isinstance(each, lark.Tree)]
-    return [cast("Syntax", _build(each)) for each in children]
-
-
-def _number(tree: lark.Tree[lark.Token]) -> Literal:
-    text = str(tree.children[0])
-    value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-    if not isfinite(value):
-        raise ExpressionError(_span(tree), "this number is too large", "it must stay below 1e308")
-    return Literal(_span(tree), "number", value)
-
-
-def _duration(tree: lark.Tree[lark.Token]) -> Literal:
-    return Literal(_span(tree), "duration", _milliseconds(cast("lark.Token", tree.children[0])))
-
-
-def _milliseconds(token: lark.Token) -> int:
-    digits = token.rstrip("mshdw")
-    value = float(digits) * UNITS_MS[token[len(digits) :]]
-    if value > DURATION_MS_MAX:
-        raise ExpressionError(_span(token), f"`{token}` is longer than ten years", "check the unit")
-    return round(value)
-
-
-def _path(tree: lark.Tree[lark.Token]) -> Path:
-    tokens = [cast("lark.Token", each) for each in tree.children]
-    return Path(
-        _span(tree),
-        tuple(str(each)[1:-1] if each.type == "TEXT" else str(each) for each in tokens),
-        tuple(each.type == "TEXT" for each in tokens),
-    )
-
-
-def _arithmetic(tree: lark.Tree[lark.Token]) -> Operator:
-    return Operator(_span(tree), str(tree.children[1]), tuple(_inside(tree)))
-
-
-def _compare(tree: lark.Tree[lark.Token]) -> Operator:
-    sign = str(tree.children[1]).replace("==", "=")
-    return Operator(_span(tree), sign, tuple(_inside(tree)))
-
-
-def _sign(tree: lark.Tree[lark.Token]) -> Operator:
-    return Operator(_span(tree), str(tree.children[0]), tuple(_inside(tree)))
-
-
-def _text_operator(sign: str) -> Callable[[lark.Tree[lark.Token]], Operator]:
-    def build(tree: lark.Tree[lark.Token]) -> Operator:
-        token = cast("lark.Token", tree.children[1])
-        text = Literal(_span(token), "text", str(token)[1:-1])
-        return Operator(_span(tree), sign, (*_inside(tree), text))
-
-    return build
-
-
-def _operator(sign: str) -> Callable[[lark.Tree[lark.Token]], Operator]:
-    return lambda tree: Operator(_span(tree), sign, tuple(_inside(tree)))
-
-
-def _membership(*, negated: bool) -> Callable[[lark.Tree[lark.Token]], Membership]:
-    def build(tree: lark.Tree[lark.Token]) -> Membership:
-        subject, items = cast("list[lark.Tree[lark.Token]]", tree.children)
-        return Membership(
-            _span(tree), cast("Syntax", _build(subject)), tuple(_inside(items)), negated
-        )
-
-    return build
-
-
-def _call(tree: lark.Tree[lark.Token]) -> Call:
-    name = cast("lark.Token", tree.children[0])
-    return Call(_span(tree), str(name), _span(name), tuple(_inside(tree)))
-
-
-def _where(tree: lark.Tree[lark.Token]) -> Where:
-    path, condition = _inside(tree)
-    return Where(_span(tree), cast("Path", path), condition)
-
-
-def _selector(tree: lark.Tree[lark.Token]) -> Path | Where:
-    path, *condition = _inside(tree)
-    if not condition:
-        return cast("Path", path)
-    return Where(_span(tree), cast("Path", path), condition[0])
-
-
-_BUILDERS: Final[dict[str, Callable[[lark.Tree[lark.Token]], object]]] = {
-    "number": _number,
-    "percentage": _number,
-    "duration": _duration,
-    "text": lambda tree: Literal(_span(tree), "text", str(tree.children[0])[1:-1]),
-    "path": _path,
-    "arithmetic": _arithmetic,
-    "compare": _compare,
-    "sign": _sign,
-    "all": _operator("and"),
-    "any": _operator("or"),
-    "not_": _operator("not"),
-    "starts_with": _text_operator("starts_with"),
-    "matches": _text_operator("matches"),
-    "in_": _membership(negated=False),
-    "not_in": _membership(negated=True),
-    "call": _call,
-    "group": lambda tree: _inside(tree)[0],
-    "where": _where,
-    "exact": lambda tree: Option(_span(tree), "exact", cast("float", _number(tree).value)),
-    "half_life": lambda tree: Option(
-        _span(tree), "half_life", _milliseconds(cast("lark.Token", tree.children[0]))
-    ),
-    "before": lambda tree: Option(_span(tree), "before", 1.0),
-    "selector": _selector,
-}

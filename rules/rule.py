@@ -1,7 +1,7 @@
-"""The rule: when it holds for a customer, something is done. And the set of all of them.
+"""The rule: when it holds for a customer, something is done.
 
-Promise   Rules are values that have passed every check; a set names each of them once.
-Not here  Reading files (load.py). Deciding (evaluate.py).
+Promise   A rule is a value that has passed every check.
+Not here  Reading files (load.py). Deciding (evaluate.py). Sentences about rules (explain.py).
 """
 
 from dataclasses import dataclass
@@ -25,10 +25,3 @@ class Rule:
     targets: tuple[Target, ...]
     file: str
     line: int
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSet:
-    """Rules in the order of their files' names, and within a file of their lines."""
-
-    rules: tuple[Rule, ...]

@@ -15,9 +15,10 @@ from math import isfinite
 from typing import Final
 
 from rules.check import Checker
+from rules.duration import duration_text
 from rules.errors import ExpressionError
 from rules.expression import Expression, Type
-from rules.parse import UNITS_MS, parse
+from rules.parse import parse
 from rules.syntax import Span
 
 TEXT_SHOWN_MAX: Final = 200
@@ -71,22 +72,6 @@ def number_text(value: float) -> str:
     """
     rounded = round(value, 2) + 0.0  # no minus before a zero
     return f"{rounded:.2f}".rstrip("0").rstrip(".")
-
-
-def duration_text(value_ms: float) -> str:
-    """A duration as rules write it, in its two largest units.
-
-    >>> duration_text(93_784_000), duration_text(14 * 86_400_000), duration_text(0)
-    ('1d 2h', '2w', '0s')
-    """
-    if value_ms < 0:
-        return f"-{duration_text(-value_ms)}"
-    left, said = round(value_ms), []
-    for unit, unit_ms in sorted(UNITS_MS.items(), key=lambda pair: -pair[1]):
-        many, left = divmod(left, unit_ms)
-        if many:
-            said.append(f"{many}{unit}")
-    return " ".join(said[:2]) or "0s"
 
 
 def template(text: str, checker: Checker) -> Template | None:
