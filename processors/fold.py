@@ -216,7 +216,7 @@ def update(
     "void(f8[:, ::1], i8[:, ::1], f8[:, ::1], i8[::1], i8[::1], i8[::1], i8[:, ::1], i8[:, ::1],"
     " i8[:, ::1], i8[:, ::1], i8, i8, i8[::1], i8[::1], i8)"
 )
-def fold_events(
+def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a batch takes all that it needs
     rows: Floats,
     whole_rows: Integers,
     registers: Floats,

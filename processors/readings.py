@@ -109,7 +109,7 @@ def read_moments(row: Floats, whole: Integers, reading: int, at: int, value: flo
     if whole[at] == 0:
         return math.nan
     if reading == _MEAN:
-        return row[at + 2]
+        return float(row[at + 2])
     deviation = math.sqrt(max(row[at + 3] / row[at + 1], 0.0))
     if deviation == 0.0:
         return math.nan
@@ -151,20 +151,20 @@ def read_one(
     if kind == _DECAY:
         if whole[at] == 0:
             return 0.0
-        return row[at + 1] * 2.0 ** ((whole[at] - now_ms) / read[READ_HALF_LIFE])
+        return float(row[at + 1] * 2.0 ** ((whole[at] - now_ms) / read[READ_HALF_LIFE]))
     if kind == _TOTAL:
         if reading == _COUNT:
             return float(whole[at])
         if reading == _SUM:
-            return whole[at + 1] / MICRO
-        return whole[at + 1] / MICRO / whole[at] if whole[at] > 0 else math.nan
+            return float(whole[at + 1] / MICRO)
+        return float(whole[at + 1] / MICRO / whole[at]) if whole[at] > 0 else math.nan
     if kind == _MOMENTS:
         return read_moments(row, whole, reading, at, event_value)
     if kind == _DISTINCT:
         return read_distinct(whole, at, read[READ_SIZE], read[READ_WINDOW_MS], now_ms)
     if whole[at] == 0:
         return math.nan
-    return float(now_ms - whole[at]) if reading == _SINCE else row[at + 1]
+    return float(now_ms - whole[at]) if reading == _SINCE else float(row[at + 1])
 
 
 @compiled("void(f8[::1], i8[::1], i8[:, ::1], f8[:, ::1], i8, i8)")

@@ -14,6 +14,7 @@ Not here  Decoding (processors/decode.py), loading and committing (shard.py), de
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from time import perf_counter_ns
 from typing import Final, TypeAlias
 
@@ -186,9 +187,11 @@ def run(
     # 5
     last = _last_events(slots, buffers.status, count)
     rows = pack(engine.plan.layout, table.whole_rows, np.array(list(last), dtype=np.int64))
-    indexes = list(last.values())
-    changed_ids = [events[index].customer_id for index in indexes]
-    views = engine.scores.views(*place, indexes, changed_ids)
+    indexes = np.array(list(last.values()), dtype=np.int64)
+    changed_ids = [events[index].customer_id for index in last.values()]
+    views = engine.scores.views(
+        registers, table.whole_rows, buffers.slots, buffers.now_ms, changed_ids, indexes
+    )
     dead = _late_letters(records, decoded, table, buffers, count)
     status = buffers.status[:count]
     marks.append(perf_counter_ns())
@@ -202,7 +205,7 @@ def run(
         duplicates=int(np.count_nonzero(status == DUPLICATE)),
         late=len(dead),
         suppressed=verdicts.suppressed,
-        stage_ns=tuple(b - a for a, b in zip(marks, marks[1:], strict=False)),
+        stage_ns=tuple(b - a for a, b in pairwise(marks)),
     )
 
 
