@@ -37,7 +37,7 @@ from streams.errors import (
     StoreError,
 )
 from streams.feed import Batch, Feed
-from streams.ownership import Claims, LogConsumer, OwnedShard
+from streams.ownership import Claims, HeldShard, LogConsumer
 from streams.shard_status import ShardStatus
 
 POLL_RECORDS_MAX: Final = RECORDS_MAX
@@ -93,7 +93,7 @@ class DataPlane:
         self._wall_ms = wall_ms
         self._halted = threading.Event()
         self._target = self._held = Target()
-        self._shards: dict[int, OwnedShard] = {}  # claimed
+        self._shards: dict[int, HeldShard] = {}  # claimed
         self._feeds: dict[int, Feed] = {}  # of those, the ones that read
         self._stopped: dict[
             int, StoreError | GapError
@@ -127,6 +127,10 @@ class DataPlane:
         if target is not self._held:
             self._drop()
             self._held = target
+            if (
+                target.shards
+            ):  # with none they stay: the control plane may have them still to commit
+                self.positions = {}
             self._claims.want(target.shards, now_ms)
         self._claim(target, now_ms)
         messages = self._poll()
@@ -155,7 +159,6 @@ class DataPlane:
         self._feeds.clear()
         self._stopped.clear()
         self._progress_ms.clear()
-        self.positions = {}
         self._has_more = False
 
     def _claim(self, target: Target, now_ms: int) -> None:
@@ -224,26 +227,30 @@ class DataPlane:
         """Take one batch from each feed, and fold and commit it."""
         self._has_more = False
         for number, feed in list(self._feeds.items()):
-            shard = self._shards[number]
-            if shard.is_full:  # its actions are not delivered: nothing is read, nothing is dropped
-                continue
-            batch = feed.batch(self._consumer, self._limit, self._now_ms())
-            if batch is None:
-                continue
             try:
-                self._fold(target, shard, batch)
+                positions = self._advance_one(target, self._shards[number], feed)
             except (FencedError, MismatchError) as error:
                 logger.warning("%s", error)
                 self._lose(number)
-                continue
             except StoreError as error:
                 self._stop(number, error)
-                continue
-            self.positions[number] = batch.positions
-            self._progress_ms[number] = self._now_ms()
-            self._has_more = self._has_more or len(batch.records.values) >= self._limit
+            else:
+                if positions is not None:
+                    self.positions[number] = positions
+                    self._progress_ms[number] = self._now_ms()
 
-    def _fold(self, target: Target, shard: OwnedShard, batch: Batch) -> None:
+    def _advance_one(self, target: Target, shard: HeldShard, feed: Feed) -> dict[str, int] | None:
+        """Fold and commit the next batch of a shard; return the positions after it, if there was one."""
+        if self._patiently(target, shard.is_full):
+            return None
+        batch = feed.batch(self._consumer, self._limit, self._now_ms())
+        if batch is None:
+            return None
+        self._has_more = self._has_more or len(batch.records.values) >= self._limit
+        self._fold(target, shard, batch)
+        return batch.positions
+
+    def _fold(self, target: Target, shard: HeldShard, batch: Batch) -> None:
         started_ms = self._now_ms()
         offsets = batch.offsets
         commit = self._patiently(target, lambda: shard.step(batch.records, offsets))

@@ -21,13 +21,14 @@ RETRY_MS: Final = 200
 logger = logging.getLogger(__name__)
 
 
-class OwnedShard(Protocol):
+class HeldShard(Protocol):
     """What the data plane needs of a shard: `Shard`, and what tests put in its place."""
 
     @property
     def offsets(self) -> dict[str, str]: ...
-    @property
-    def is_full(self) -> bool: ...
+    def is_full(self) -> bool:
+        """Whether nothing may be read, because what was decided is not delivered yet."""
+
     def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
         """Fold a batch; return what commits it. After StoreDownError either may be called again."""
 
@@ -52,7 +53,7 @@ class LogConsumer(Protocol):
     def close(self) -> None: ...
 
 
-Claim: TypeAlias = Callable[[int, int, bool], OwnedShard]
+Claim: TypeAlias = Callable[[int, int, bool], HeldShard]
 """Claims a shard: number, generation, whether to force it. Raises as fence.take does."""
 
 
@@ -78,7 +79,7 @@ class Claims:
     def due(self, now_ms: int) -> list[int]:
         return [number for number, due_ms in self._due_ms.items() if due_ms <= now_ms]
 
-    def claim(self, number: int, generation: int, now_ms: int) -> OwnedShard | None:
+    def claim(self, number: int, generation: int, now_ms: int) -> HeldShard | None:
         """Try to claim a shard that is due; None: not yet.
 
         Raises:

@@ -1,0 +1,122 @@
+"""A log in memory, with the part of a librdkafka consumer that the data plane uses.
+
+It keeps to what was seen of the real one: nothing is fetched of a paused partition, an offset that is
+not there gives one error message and then silence, and the known end is that of the last fetch.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_CREATE_TIME,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+UNKNOWN = -1001
+
+Place = tuple[str, int]
+
+
+@dataclass
+class MemoryLog:
+    """Topics and partitions; `chunk` bounds what one poll brings of one partition."""
+
+    records: dict[Place, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
+    firsts: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
+
+    def append(self, topic: str, number: int, value: bytes, at_ms: int) -> None:
+        self.records[topic, number].append((value, at_ms))
+
+    def message(self, place: Place, offset: int) -> Message:
+        value, at_ms = self.records[place][offset]
+        return Message(
+            topic=place[0],
+            partition=place[1],
+            offset=offset,
+            key=b"key",
+            value=value,
+            headers=[("h", b"1")],
+            timestamp=(TIMESTAMP_CREATE_TIME, at_ms),
+        )
+
+
+class MemoryConsumer:
+    """Reads a MemoryLog. `chunk` records of a partition a poll at most."""
+
+    def __init__(self, log: MemoryLog, chunk: int = 1_000) -> None:
+        self.log = log
+        self.chunk = chunk
+        self.positions: dict[Place, int] = {}
+        self.paused: set[Place] = set()
+        self.seen_ends: dict[Place, int] = {}
+        self.is_down = False
+        self.is_closed = False
+
+    def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Message]:
+        assert timeout >= 0, "waiting for ever would never see a new target"
+        found: list[Message] = []
+        for place, position in list(self.positions.items()):
+            if place in self.paused or self.is_down or position == UNKNOWN:
+                continue
+            end = len(self.log.records[place])
+            self.seen_ends[place] = end
+            if not self.log.firsts[place] <= position <= end:
+                error = KafkaError(KafkaError._AUTO_OFFSET_RESET)
+                found.append(Message(topic=place[0], partition=place[1], error=error))
+                self.positions[place] = UNKNOWN
+                continue
+            stop = min(end, position + self.chunk, position + num_messages - len(found))
+            found += [self.log.message(place, offset) for offset in range(position, stop)]
+            self.positions[place] = max(position, stop)
+        return found
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            assert (each.topic, each.partition) not in self.positions, "assigned twice"
+            self.positions[each.topic, each.partition] = each.offset
+
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
+        for each in partitions:
+            del self.positions[each.topic, each.partition]
+            self.paused.discard((each.topic, each.partition))
+
+    def unassign(self) -> None:
+        self.positions.clear()
+        self.paused.clear()
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= {(each.topic, each.partition) for each in partitions}
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= {(each.topic, each.partition) for each in partitions}
+
+    def get_watermark_offsets(
+        self, partition: TopicPartition, *, cached: bool = False
+    ) -> tuple[int, int]:
+        assert cached, "asking the broker would block the thread"
+        end = self.seen_ends.get((partition.topic, partition.partition), UNKNOWN)
+        return (UNKNOWN, end)
+
+    def offsets_for_times(
+        self, partitions: list[TopicPartition], timeout: float = -1
+    ) -> list[TopicPartition]:
+        assert timeout >= 0, "waiting for ever would never see a new target"
+        if self.is_down:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return [
+            TopicPartition(
+                each.topic,
+                each.partition,
+                self.log.firsts[each.topic, each.partition]
+                if each.offset == OFFSET_BEGINNING
+                else len(self.log.records[each.topic, each.partition]),
+            )
+            for each in partitions
+        ]
+
+    def close(self) -> None:
+        self.is_closed = True
