@@ -12,6 +12,7 @@ webhook       to an HTTP receiver
 alertmanager  to Prometheus Alertmanager
 topic         to a Kafka topic
 console       to the terminal or the log
+nowhere       where targets go that mean nothing
 memory        to a list, for tests and simulations
 retry         when to try again
 breaker       when to leave an endpoint alone

@@ -47,6 +47,11 @@ class Breaker:
     def is_closed(self) -> bool:
         return self._open_until_ms is None and not self.disabled
 
+    @property
+    def is_well(self) -> bool:
+        """Whether there is nothing to remember."""
+        return self.failing_since_ms is None and not self.disabled
+
     def wakes_ms(self) -> int | None:
         """When an attempt will be allowed again; None when time alone changes nothing."""
         return None if self.disabled else self._open_until_ms

@@ -1,0 +1,116 @@
+"""Endpoints: what the targets of rules stand for, by the settings.
+
+Promise   Every target has a destination; one that means nothing has a sink that says so.
+How       webhook and alert look up `endpoints.NAME`, topic goes to the Kafka topic of that name
+          behind the prefix, log goes to the console. Two HTTP sessions: one whose sockets may reach
+          private addresses, for the endpoints that allow it, and one whose may not.
+Limits    An endpoint whose URL spells a loopback address, or localhost, allows private addresses:
+          who writes 127.0.0.1 into the settings means this machine. All others must say so.
+Not here  Reading settings (settings.py). Judging addresses (sinks/guard.py).
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import aiohttp
+from rich.console import Console
+
+from sinks.alertmanager import AlertmanagerSink
+from sinks.console import ConsoleSink
+from sinks.nowhere import NowhereSink
+from sinks.post import TIMEOUT_MS, open_session
+from sinks.retry import Policy
+from sinks.signing import Signer
+from sinks.sink import Sink
+from sinks.topic import Producer, TopicSink
+from sinks.webhook import WebhookSink
+from streams.lane import Destination
+from streams.settings import Endpoint
+
+Destinations: TypeAlias = Callable[[str, str], Destination]
+"""From a target's kind and name to what it stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What deliveries need besides the endpoints."""
+
+    now_ms: Callable[[], int]
+    console: Console
+    producer: Producer | None = None  # None: the log is embedded, there are no topics
+    topic_prefix: str = ""
+    policy: Policy = field(default_factory=Policy)
+    timeout_ms: int = TIMEOUT_MS
+
+
+@asynccontextmanager
+async def open_destinations(
+    endpoints: Mapping[str, Endpoint], outside: Outside
+) -> AsyncIterator[Destinations]:
+    """Open the sessions, for as long as the block lasts.
+
+    Raises:
+        SecretError: A secret cannot be used.
+    """
+    signers = {
+        name: Signer([endpoint.secret] if endpoint.secret else [])
+        for name, endpoint in endpoints.items()
+    }
+    async with (
+        open_session(allow_private=False) as strict,
+        open_session(allow_private=True) as private,
+    ):
+
+        def destination(kind: str, name: str) -> Destination:
+            endpoint = endpoints.get(name)
+            if kind in {"webhook", "alert"} and endpoint is not None:
+                session = private if may_be_private(endpoint) else strict
+                sink = _http(kind, endpoint, signers[name], session, outside)
+                return Destination(sink, _fingerprint(endpoint.url), outside.policy)
+            return Destination(_other(kind, name, outside), "", outside.policy)
+
+        yield destination
+
+
+def may_be_private(endpoint: Endpoint) -> bool:
+    """Whether an endpoint's address may be inside our own network.
+
+    >>> may_be_private(Endpoint("a", "http://127.0.0.1:9000/hook"))
+    True
+    >>> may_be_private(Endpoint("a", "http://10.0.0.1/hook"))
+    False
+    """
+    host = urlsplit(endpoint.url).hostname or ""
+    if endpoint.allow_private or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _http(
+    kind: str, endpoint: Endpoint, signer: Signer, session: aiohttp.ClientSession, outside: Outside
+) -> Sink:
+    if kind == "alert":
+        return AlertmanagerSink(session, endpoint.url, outside.now_ms, outside.timeout_ms)
+    return WebhookSink(session, endpoint.url, signer, outside.now_ms, outside.timeout_ms)
+
+
+def _other(kind: str, name: str, outside: Outside) -> Sink:
+    if kind == "log":
+        return ConsoleSink(outside.console)
+    if kind == "topic" and outside.producer is not None:
+        return TopicSink(outside.producer, outside.topic_prefix + name)
+    if kind == "topic":
+        return NowhereSink(f"the topic {name} needs Kafka; the log is embedded")
+    return NowhereSink(f"there is no endpoint {name}; add [endpoints.{name}] to the settings")
+
+
+def _fingerprint(url: str) -> str:
+    return hashlib.blake2b(url.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,101 @@
+"""The lane: one endpoint's queue in memory, so that a slow endpoint holds up nobody else.
+
+Promise   At most `queue_max` deliveries wait here and at most the breaker's concurrency are under
+          way; what does not fit is kept in Redis by the relay, and fetched when there is room.
+How       A queue, a breaker, and for each shard the time at which something in Redis is due.
+Limits    QUEUE_MAX. While the breaker is open the queue stays empty.
+Not here  Who fills and empties it (relay.py).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from sinks.breaker import CONCURRENCY_MAX, Breaker
+from sinks.retry import Policy
+from sinks.sink import Sink
+from streams.owned import Parcel
+from streams.receipts import LaneState
+
+QUEUE_MAX: Final = 1_000  # about 1.5 MB; one second of a receiver that takes a thousand a second
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a target's name stands for."""
+
+    sink: Sink
+    about: str  # tells one address from another, without showing it
+    policy: Policy = field(default_factory=Policy)
+    concurrency_max: int = CONCURRENCY_MAX
+    queue_max: int = QUEUE_MAX
+
+
+class Lane:
+    def __init__(self, name: str, destination: Destination) -> None:
+        self.name = name
+        self.sink = destination.sink
+        self.about = destination.about
+        self.policy = destination.policy
+        self.breaker = Breaker(destination.concurrency_max)
+        self.queue: deque[Parcel] = deque()
+        self.flying: dict[str, Parcel] = {}
+        self.due_ms: dict[int, int] = {}  # by shard: no later than the first that waits in Redis
+        self._queue_max = destination.queue_max
+        self._concurrency_max = destination.concurrency_max
+
+    @property
+    def room(self) -> int:
+        return self._queue_max - len(self.queue) if self.breaker.is_closed else 0
+
+    @property
+    def state(self) -> LaneState:
+        return LaneState(self.about, self.breaker.failing_since_ms, self.breaker.disabled)
+
+    def restore(self, state: LaneState) -> None:
+        """Take over what another relay, or one before a restart, has learnt about this address."""
+        if state.about != self.about:
+            return
+        since_ms = [
+            each
+            for each in (state.failing_since_ms, self.breaker.failing_since_ms)
+            if each is not None
+        ]
+        self.breaker.failing_since_ms = min(since_ms, default=None)
+        if state.disabled:
+            self.breaker.disable(state.disabled)
+
+    def next(self, now_ms: int) -> Parcel | None:
+        """The parcel to attempt now. It counts as under way from here on."""
+        if not self.queue or not self.breaker.allows(now_ms, len(self.flying)):
+            return None
+        parcel = self.queue.popleft()
+        self.flying[parcel.delivery.id] = parcel
+        return parcel
+
+    def fetches(self, now_ms: int) -> int:
+        """How many deliveries to fetch from Redis now."""
+        if min(self.due_ms.values(), default=now_ms + 1) > now_ms:
+            return 0
+        if self.breaker.disabled:
+            return self._queue_max  # to be told so, not to be tried
+        if self.breaker.is_closed:
+            return self.room if len(self.queue) <= self._queue_max // 2 else 0
+        is_idle = not self.queue and self.breaker.allows(now_ms, len(self.flying))
+        return 1 if is_idle else 0
+
+    def wakes_ms(self) -> int | None:
+        """When something is due; in the past when it already waits for room or for an answer."""
+        if not self.queue and not self.due_ms:
+            return None
+        first_ms = 0 if self.queue else min(self.due_ms.values())
+        if self.breaker.is_closed:
+            return min(self.due_ms.values(), default=None)
+        return max(first_ms, self.breaker.wakes_ms() or 0)
+
+    def enable(self) -> None:
+        self.breaker = Breaker(self._concurrency_max)
+
+    def awaits(self, number: int, due_ms: int) -> None:
+        """Something of this shard waits in Redis."""
+        self.due_ms[number] = min(due_ms, self.due_ms.get(number, due_ms))

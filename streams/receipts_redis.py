@@ -1,0 +1,267 @@
+"""Receipts in Redis, through a connection pool of the relay's own.
+
+Promise   As receipts.py says. No command is repeated by the client.
+How       Three scripts: write, due, revive. Redis 6.2 suffices.
+Limits    CONNECTIONS_MAX connections, REPLY_SECONDS_MAX a reply.
+Not here  The order of the writes: `commands`, checked against every prefix in the tests.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from rules.action import Action
+from streams import outbox
+from streams.delivery import DEAD, Delivery
+from streams.errors import DamagedError, FencedError, StoreDownError, StoreError
+from streams.keys import Keys
+from streams.receipts import KEPT_MAX, Changes, Due, LaneState, Survey, is_settled, is_waiting
+from streams.store import DOWN_FOR_NOW
+
+CONNECTIONS_MAX: Final = 4
+CONNECT_SECONDS_MAX: Final = 2.0
+REPLY_SECONDS_MAX: Final = 5.0
+
+Part = bytes | str | int
+
+# ARGV: nonce, how many to keep, then commands, each with its length before it.
+_WRITE: Final = """
+local fence = redis.call('GET', KEYS[1])
+if not fence then return {-1, 'nothing'} end
+local owner = cjson.decode(fence)
+if owner.nonce ~= ARGV[1] then return {-1, owner.epoch .. ':' .. owner.nonce} end
+local at = 3
+while at <= #ARGV do
+  local length = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + length))
+  at = at + length + 1
+end
+for hash = 2, 4, 2 do
+  local surplus = redis.call('ZCARD', KEYS[hash + 1]) - tonumber(ARGV[2])
+  if surplus > 0 then
+    surplus = math.min(surplus, 1000)
+    redis.call('HDEL', KEYS[hash], unpack(redis.call('ZRANGE', KEYS[hash + 1], 0, surplus - 1)))
+    redis.call('ZREMRANGEBYRANK', KEYS[hash + 1], 0, surplus - 1)
+  end
+end
+return {redis.call('HLEN', KEYS[6]), ''}
+"""
+
+# An index entry without a record is dropped here, where nobody can write in between.
+_DUE: Final = """
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+local records = {}
+if #ids > 0 then
+  for i, record in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do
+    if record then records[#records + 1] = record else redis.call('ZREM', KEYS[1], ids[i]) end
+  end
+end
+local after = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local is_more = #ids == tonumber(ARGV[2])
+return {records, is_more and '0' or after[2] or ''}
+"""
+
+# ARGV: due time, then id and new record in turn. Only what is still dead is revived.
+_REVIVE: Final = """
+local count = 0
+for i = 2, #ARGV, 3 do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
+    redis.call('ZADD', KEYS[5] .. ARGV[i + 1], ARGV[1], ARGV[i])
+    redis.call('HSETNX', KEYS[6], ARGV[i + 1], '{"about":""}')
+    redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2])
+    redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 2])
+    redis.call('HDEL', KEYS[1], ARGV[i])
+    redis.call('ZREM', KEYS[2], ARGV[i])
+    count = count + 1
+  end
+end
+return count
+"""
+
+# redis-py cuts the code off the words of those errors that it has classes for.
+_CODES: Final[dict[type[RedisError], str]] = {ReadOnlyError: "READONLY ", OutOfMemoryError: "OOM "}
+
+_encode = msgspec.json.Encoder().encode
+_delivery = msgspec.json.Decoder(Delivery)
+_state = msgspec.json.Decoder(LaneState)
+
+
+class RedisReceipts:
+    def __init__(self, url: str, *, kept_max: int = KEPT_MAX) -> None:
+        self._client: Redis = Redis.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=REPLY_SECONDS_MAX,
+            socket_connect_timeout=CONNECT_SECONDS_MAX,
+            max_connections=CONNECTIONS_MAX,
+        )
+        self._kept_max = kept_max
+        self._write = self._client.register_script(_WRITE)
+        self._due = self._client.register_script(_DUE)
+        self._revive = self._client.register_script(_REVIVE)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def cursor(self, number: int) -> int:
+        return outbox.cursor(number, await _asked(self._client.get(Keys.of(number).relay)))
+
+    async def entries(self, number: int, first: int, last: int) -> list[tuple[int, list[Action]]]:
+        keys = [Keys.of(number).outbox(sequence) for sequence in range(first, last + 1)]
+        if not keys:
+            return []
+        found = await _asked(self._client.mget(keys))
+        return [
+            (sequence, outbox.decode(key, entry))
+            for sequence, key, entry in zip(range(first, last + 1), keys, found, strict=True)
+            if entry is not None
+        ]
+
+    async def known(self, number: int, ids: Sequence[str]) -> set[str]:
+        if not ids:
+            return set()
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hmget(Keys.of(number).actions, list(ids))
+        pipe.hmget(waiting_key(number), list(ids))
+        seen, waiting = await _asked(pipe.execute())
+        return {
+            each
+            for each, record, kept in zip(ids, seen, waiting, strict=True)
+            if kept is not None
+            or (record is not None and is_settled(_decoded(Keys.of(number).actions, record)))
+        }
+
+    async def write(self, number: int, nonce: str, changes: Changes) -> int:
+        keys = Keys.of(number)
+        dead = dead_key(number)
+        arguments: list[Part] = [nonce, self._kept_max]
+        for command in commands(number, changes):
+            arguments += (len(command), *command)
+        scope = [keys.fence, keys.actions, keys.actions_by_time, dead, dead + b":by_time"]
+        count, owner = await _asked(self._write(keys=[*scope, waiting_key(number)], args=arguments))
+        if count < 0:
+            raise FencedError(number, nonce, owner.decode())
+        return int(count)
+
+    async def due(self, number: int, lane: str, now_ms: int, limit: int) -> Due:
+        keys = [due_key(number, lane), waiting_key(number)]
+        records, following = await _asked(self._due(keys=keys, args=[now_ms, limit]))
+        deliveries = [_decoded(keys[1], record) for record in records]
+        return Due(deliveries, int(float(following)) if following else None)
+
+    async def survey(self, number: int) -> Survey:
+        stored: dict[bytes, bytes] = await _asked(self._client.hgetall(lanes_key(number)))
+        lanes = [lane.decode() for lane in stored]
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hlen(waiting_key(number))
+        for lane in lanes:
+            pipe.zrange(due_key(number, lane), 0, 0, withscores=True)
+        waiting_count, *firsts = await _asked(pipe.execute())
+        due_ms = {
+            lane: int(first[0][1]) for lane, first in zip(lanes, firsts, strict=True) if first
+        }
+        try:
+            states = {lane: _state.decode(stored[lane.encode()]) for lane in lanes}
+        except msgspec.MsgspecError as error:
+            raise DamagedError(lanes_key(number), f"holds no lane's state: {error}") from error
+        return Survey(waiting_count, due_ms, states)
+
+    async def revive(self, number: int, ids: Sequence[str], now_ms: int) -> int:
+        if not ids:
+            return 0
+        dead = dead_key(number)
+        arguments: list[Part] = [now_ms]
+        for record in await _asked(self._client.hmget(dead, list(ids))):
+            if record is not None:
+                old = _decoded(dead, record)
+                new = revived(old, now_ms)
+                arguments += (new.id, new.lane, _encode(new))
+        keys = [dead, dead + b":by_time", Keys.of(number).actions, waiting_key(number)]
+        keys += [due_key(number, ""), lanes_key(number)]
+        return int(await _asked(self._revive(keys=keys, args=arguments)))
+
+
+def commands(number: int, changes: Changes) -> list[tuple[Part, ...]]:
+    """The commands of a write, in an order in which every prefix leaves a good state.
+
+    1. What waits is in its index before it is in the records, and lanes are known before both.
+    2. What is dead is kept before it is no longer waiting.
+    3. Entries are deleted after the records of their actions, the cursor moves last.
+    """
+    keys = Keys.of(number)
+    waiting, dead, lanes = waiting_key(number), dead_key(number), lanes_key(number)
+    indexes: list[tuple[Part, ...]] = [
+        ("HSET", lanes, lane, _encode(state)) for lane, state in changes.lanes.items()
+    ]
+    records: list[tuple[Part, ...]] = []
+    leaving: list[tuple[Part, ...]] = []
+    for each in changes.deliveries:
+        record = _encode(each)
+        # 1.
+        indexes.append(("ZADD", keys.actions_by_time, each.at_ms, each.id))
+        if each.due_ms is not None:
+            indexes.append(("HSETNX", lanes, each.lane, b'{"about":""}'))
+            indexes.append(("ZADD", due_key(number, each.lane), each.due_ms, each.id))
+            records.append(("HSET", waiting, each.id, record))
+        # 2.
+        if each.status in DEAD:
+            indexes.append(("ZADD", dead + b":by_time", each.updated_ms, each.id))
+            records.append(("HSET", dead, each.id, record))
+        records.append(("HSET", keys.actions, each.id, record))
+        if is_settled(each) and not is_waiting(each):
+            leaving.append(("HDEL", waiting, each.id))
+            leaving.append(("ZREM", due_key(number, each.lane), each.id))
+    # 3.
+    settled = [("DEL", keys.outbox(sequence)) for sequence in changes.settled]
+    return [*indexes, *records, *leaving, *settled, ("SET", keys.relay, changes.cursor)]
+
+
+def revived(dead: Delivery, now_ms: int) -> Delivery:
+    return msgspec.structs.replace(
+        dead, status="pending", attempts=0, due_ms=now_ms, updated_ms=now_ms
+    )
+
+
+def waiting_key(number: int) -> bytes:
+    return Keys.of(number).actions + b":waiting"
+
+
+def dead_key(number: int) -> bytes:
+    return Keys.of(number).actions + b":dead"
+
+
+def lanes_key(number: int) -> bytes:
+    return Keys.of(number).actions + b":lanes"
+
+
+def due_key(number: int, lane: str) -> bytes:
+    return Keys.of(number).actions + b":due:" + lane.encode()
+
+
+def _decoded(key: bytes, record: bytes) -> Delivery:
+    try:
+        return _delivery.decode(record)
+    except msgspec.MsgspecError as error:
+        raise DamagedError(key, f"holds no delivery: {error}") from error
+
+
+async def _asked(reply: Awaitable[Any] | Any) -> Any:  # noqa: ANN401  redis-py's replies have no type
+    try:
+        return await reply
+    except RedisTimeoutError as error:
+        raise StoreDownError("timeout", str(error)) from error
+    except RedisConnectionError as error:  # also while Redis is loading
+        raise StoreDownError("connection", str(error)) from error
+    except RedisError as error:
+        words = f"{_CODES.get(type(error), '')}{error}"
+        for code, reason in DOWN_FOR_NOW.items():
+            if code in words:  # a script says it in the middle of its own words
+                raise StoreDownError(reason, words) from error
+        raise StoreError(f"Redis refused a command of the relay: {words}") from error
