@@ -10,22 +10,30 @@ Not here  What a model says (model.py), the scores (health.py, anomaly.py), the 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from processors.anomaly import AnomalyScore
+from processors.health import HealthScore
 from processors.model import Model
 from processors.plan import PlanBuilder
+from processors.view import View
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Scores:
     """The compiled model of one plan; holds no state of customers."""
 
     model: Model
+    health: HealthScore
+    anomaly: AnomalyScore
+    view: View
 
     @classmethod
     def compile(cls, builder: PlanBuilder, model: Model) -> Self:
@@ -35,7 +43,9 @@ class Scores:
         health.COMPONENT.SIGNAL (points), anomaly.DETECTOR, anomaly.DETECTOR.alert, events_count,
         orders_count, orders_amount, returns_count, returns_amount, tickets_open.
         """
-        raise NotImplementedError
+        health = HealthScore.compile(builder, model.health)
+        anomaly = AnomalyScore.compile(builder, model.detectors, model.anomalies_kept)
+        return cls(model, health, anomaly, View.compile(builder, model.id, health, anomaly))
 
     def run(
         self,
@@ -54,11 +64,15 @@ class Scores:
         Args:
             registers: shape (registers, at least count); event and feature registers are read, score
                 registers of admitted events are written.
-            rows: shape (slots, words); `whole_rows` is the same memory as int64. State is updated.
-            slots: row of each event. `now_ms`, `status`: as `fold_events` filled them in.
+            rows: shape (slots, words); state is updated.
+            whole_rows: the same memory as int64.
+            slots: the row of each event.
+            now_ms: as `fold_events` filled it in.
+            status: the same.
             count: how many events.
         """
-        raise NotImplementedError
+        self.health.run(registers, whole_rows, slots, now_ms, status, count)
+        self.anomaly.run(registers, rows, whole_rows, slots, now_ms, status, count)
 
     def views(
         self,
@@ -74,9 +88,11 @@ class Scores:
         To be called last, when all score registers, time averages included, are known.
 
         Args:
-            registers, slots, now_ms: of the batch, as in `run`.
+            registers: of the batch, as in `run`.
             whole_rows: the rows after the batch.
+            slots: of the batch, as in `run`.
+            now_ms: the same.
             customer_ids: customers with at least one admitted event in the batch.
             events: of each of them, the index in the batch of its last admitted event (int64).
         """
-        raise NotImplementedError
+        return self.view.render(registers, whole_rows, slots, now_ms, customer_ids, events)

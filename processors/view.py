@@ -1,0 +1,289 @@
+"""The view: a customer as others read it, JSON at rapport:{p}:customer:<id>.
+
+Promise   The fields and their meaning are stable (docs/profile.md). The same events in the same order
+          give the same bytes: the time of computation is the customer's own newest event time.
+How       One kernel gathers what the view shows of each changed customer, rounded; orjson writes it.
+          Totals are exact: sums in millionths, printed as the shortest decimal that says the same.
+Limits    REASONS_MAX reasons; as many anomalies as the model keeps. A total is exact up to nine
+          thousand million units of money.
+Not here  The scores (health.py, anomaly.py). Writing to Redis (streams/store.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from processors.aggregate import AggregateKind, Reading
+from processors.anomaly import AnomalyScore
+from processors.anomaly_score import (
+    KEPT_AT_MS,
+    KEPT_DETECTOR,
+    KEPT_USUAL,
+    KEPT_VALUE,
+    KEPT_WORDS,
+    KEPT_Z,
+)
+from processors.compiled import compiled
+from processors.health import BAND_TEXTS, HealthScore, any_of
+from processors.machine import Op
+from processors.plan import PlanBuilder
+from processors.register import Named, Register
+from processors.tables import EVENTS, FIRST, NEWEST
+
+REASONS_MAX: Final = 4
+POINTS_MIN: Final = 0.5  # what moves health less is not told
+_HUNDREDTHS: Final = 100.0
+
+# Columns of the gathered numbers and of the gathered integers.
+LEVEL, TREND, CONFIDENCE, ORDERS_AMOUNT, RETURNS_AMOUNT = range(5)
+NUMBERS: Final = 5
+BAND, EVENTS_COUNT, ORDERS, RETURNS, TICKETS, FIRST_MS, LAST_MS, COMPUTED_MS = range(8)
+REASONS, ANOMALIES = 8, 9
+INTEGERS: Final = 10
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@compiled("f8(f8)")
+def hundredths(value: float) -> float:
+    """Rounded, so that the last bits of a sum, which depend on its order, do not show."""
+    return float(np.rint(value * _HUNDREDTHS) / _HUNDREDTHS)
+
+
+@compiled("i8(i8[::1], f8[:, ::1], i8, i8[::1], f8[::1])")
+def pick_reasons(
+    places: Integers, registers: Floats, event: int, picked: Integers, points: Floats
+) -> int:
+    """The signals that move health most, the largest first; how many there are."""
+    held = 0
+    for k in range(places.shape[0]):
+        worth = registers[places[k], event]
+        if abs(worth) < POINTS_MIN:
+            continue
+        at = held if held < REASONS_MAX else REASONS_MAX - 1
+        if held == REASONS_MAX and abs(worth) <= abs(points[at]):
+            continue
+        while at > 0 and abs(points[at - 1]) < abs(worth):
+            points[at] = points[at - 1]
+            picked[at] = picked[at - 1]
+            at -= 1
+        points[at] = worth
+        picked[at] = k
+        held = min(held + 1, REASONS_MAX)
+    for k in range(held):
+        points[k] = hundredths(points[k])
+    return held
+
+
+@compiled("i8(f8[::1], i8[::1], i8, i8, i8[::1], f8[::1])")
+def list_anomalies(
+    row: Floats, whole: Integers, kept_at: int, kept: int, integers: Integers, numbers: Floats
+) -> int:
+    """The kept anomalies, the newest first: detector and time, value, usual and z; how many."""
+    ever = whole[kept_at]
+    held = min(ever, kept)
+    for k in range(held):
+        at = kept_at + 1 + (ever - 1 - k) % kept * KEPT_WORDS
+        integers[2 * k] = whole[at + KEPT_DETECTOR]
+        integers[2 * k + 1] = whole[at + KEPT_AT_MS]
+        numbers[3 * k] = row[at + KEPT_VALUE]
+        numbers[3 * k + 1] = hundredths(row[at + KEPT_USUAL])
+        numbers[3 * k + 2] = hundredths(row[at + KEPT_Z])
+    return held
+
+
+@compiled(
+    "void(i8[::1], i8[::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1], i8[::1], i8[::1],"
+    " f8[:, ::1], i8[:, ::1])"
+)
+def gather(
+    shown: Integers,
+    places: Integers,
+    registers: Floats,
+    rows: Floats,
+    whole_rows: Integers,
+    slots: Integers,
+    now_ms: Integers,
+    events: Integers,
+    numbers: Floats,
+    integers: Integers,
+) -> None:
+    """Fill one row of numbers and one of integers for each of `events`.
+
+    Args:
+        shown: registers of the first NUMBERS numbers, then of BAND, ORDERS, RETURNS and TICKETS; then
+            where the anomalies stand in the row, and how many fit.
+        places: registers of the signals' points.
+        registers: of the batch, as are rows, whole_rows, slots and now_ms; see Scores.views.
+        rows: the same memory as whole_rows.
+        whole_rows: after the batch.
+        slots: the row of each event.
+        now_ms: its customer's newest event time.
+        events: the last admitted event of each customer.
+        numbers: NUMBERS, then points of reasons, then three for each anomaly.
+        integers: INTEGERS, then places of reasons, then two for each anomaly.
+    """
+    for k in range(events.shape[0]):
+        event = events[k]
+        row = rows[slots[event]]
+        whole = whole_rows[slots[event]]
+        for field in range(NUMBERS):
+            value = registers[shown[field], event]
+            numbers[k, field] = value if field >= ORDERS_AMOUNT else hundredths(value)
+        integers[k, BAND] = np.int64(registers[shown[NUMBERS], event])
+        integers[k, EVENTS_COUNT] = whole[EVENTS]
+        for field in range(3):
+            integers[k, ORDERS + field] = np.int64(registers[shown[NUMBERS + 1 + field], event])
+        integers[k, FIRST_MS] = whole[FIRST]
+        integers[k, LAST_MS] = whole[NEWEST]
+        integers[k, COMPUTED_MS] = now_ms[event]
+        integers[k, REASONS] = pick_reasons(
+            places, registers, event, integers[k, INTEGERS:], numbers[k, NUMBERS:]
+        )
+        integers[k, ANOMALIES] = list_anomalies(
+            row,
+            whole,
+            shown[NUMBERS + 4],
+            shown[NUMBERS + 5],
+            integers[k, INTEGERS + REASONS_MAX :],
+            numbers[k, NUMBERS + REASONS_MAX :],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What to show of a customer, compiled for one plan."""
+
+    model_id: str
+    shown: Integers
+    places: Integers
+    phrases: tuple[tuple[str, str, str], ...]  # of each place: component, costs, gives
+    detectors: tuple[str, ...]
+    kept: int
+
+    @classmethod
+    def compile(
+        cls, builder: PlanBuilder, model_id: str, health: HealthScore, anomaly: AnomalyScore
+    ) -> Self:
+        """Ask for the counts of a whole life, which rules may name too."""
+        orders = _total(builder, "orders", "order.placed")
+        returns = _total(builder, "returns", "order.returned")
+        tickets = _open_tickets(builder)
+        shown = [health.level, health.trend, health.confidence, orders[1], returns[1]]
+        shown += [health.band, orders[0], returns[0], tickets]
+        return cls(
+            model_id=model_id,
+            shown=np.array(
+                [*(each.number for each in shown), anomaly.kept_at, anomaly.kept], dtype=np.int64
+            ),
+            places=np.array([each.register.number for each in health.places], dtype=np.int64),
+            phrases=tuple(
+                (each.component, each.signal.costs, each.signal.gives) for each in health.places
+            ),
+            detectors=anomaly.names,
+            kept=anomaly.kept,
+        )
+
+    def render(
+        self,
+        registers: Floats,
+        whole_rows: Integers,
+        slots: Integers,
+        now_ms: Integers,
+        customer_ids: Sequence[str],
+        events: Integers,
+    ) -> list[bytes]:
+        """The views of these customers; see Scores.views for the arrays."""
+        count = len(customer_ids)
+        width = REASONS_MAX + 3 * self.kept
+        numbers = np.empty((count, NUMBERS + width), dtype=np.float64)
+        integers = np.empty((count, INTEGERS + REASONS_MAX + 2 * self.kept), dtype=np.int64)
+        gather(
+            self.shown,
+            self.places,
+            registers,
+            whole_rows.view(np.float64),
+            whole_rows,
+            slots,
+            now_ms,
+            events,
+            numbers,
+            integers,
+        )
+        return [
+            self._one(customer_id, of_numbers, of_integers)
+            for customer_id, of_numbers, of_integers in zip(
+                customer_ids, numbers.tolist(), integers.tolist(), strict=True
+            )
+        ]
+
+    def _one(self, customer_id: str, numbers: list[float], integers: list[int]) -> bytes:
+        return orjson.dumps(
+            {
+                "customer_id": customer_id,
+                "health": numbers[LEVEL],  # missing becomes null
+                "band": BAND_TEXTS[integers[BAND]],
+                "trend": numbers[TREND],
+                "confidence": numbers[CONFIDENCE],
+                "reasons": self._reasons(numbers, integers) if integers[REASONS] else [],
+                "anomalies": self._anomalies(numbers, integers) if integers[ANOMALIES] else [],
+                "events_count": integers[EVENTS_COUNT],
+                "orders_count": integers[ORDERS],
+                "orders_amount": numbers[ORDERS_AMOUNT],
+                "returns_count": integers[RETURNS],
+                "returns_amount": numbers[RETURNS_AMOUNT],
+                "tickets_open": integers[TICKETS],
+                "first_at_ms": integers[FIRST_MS],
+                "last_at_ms": integers[LAST_MS],
+                "model": self.model_id,
+                "computed_at_ms": integers[COMPUTED_MS],
+            }
+        )
+
+    def _reasons(self, numbers: list[float], integers: list[int]) -> list[dict[str, object]]:
+        reasons: list[dict[str, object]] = []
+        for k in range(integers[REASONS]):
+            component, costs, gives = self.phrases[integers[INTEGERS + k]]
+            points = numbers[NUMBERS + k]
+            reason = costs if points < 0 else gives
+            reasons.append({"reason": reason, "component": component, "points": points})
+        return reasons
+
+    def _anomalies(self, numbers: list[float], integers: list[int]) -> list[dict[str, object]]:
+        anomalies: list[dict[str, object]] = []
+        for k in range(integers[ANOMALIES]):
+            detector, at_ms = integers[INTEGERS + REASONS_MAX + 2 * k :][:2]
+            value, usual, z = numbers[NUMBERS + REASONS_MAX + 3 * k :][:3]
+            name = self.detectors[detector]
+            anomalies.append(
+                {"detector": name, "at_ms": at_ms, "value": value, "usual": usual, "z": z}
+            )
+        return anomalies
+
+
+def _total(builder: PlanBuilder, name: str, event: str) -> tuple[Register, Register]:
+    """How many such events in a life, and their amounts; an event without an amount adds none."""
+    amount = builder.apply(Op.COALESCE, builder.number("amount"), builder.constant(0.0))
+    total = builder.aggregate(AggregateKind.TOTAL, any_of(builder, [event]), amount)
+    count = builder.read(total, Reading.COUNT)
+    amounts = builder.read(total, Reading.SUM)
+    builder.names[f"{name}_count"] = Named(count)
+    builder.names[f"{name}_amount"] = Named(amounts)
+    return count, amounts
+
+
+def _open_tickets(builder: PlanBuilder) -> Register:
+    """Tickets opened or opened again, less those resolved; never below 0."""
+    counts = [
+        builder.read(builder.aggregate(AggregateKind.TOTAL, any_of(builder, events)), Reading.COUNT)
+        for events in (["service.ticket_opened", "service.reopened"], ["service.resolved"])
+    ]
+    left = builder.apply(Op.SUB, *counts)
+    tickets = builder.apply(Op.MAX, left, builder.constant(0.0))
+    builder.names["tickets_open"] = Named(tickets)
+    return tickets
