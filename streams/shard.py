@@ -13,10 +13,10 @@ After an error
     any other StoreError          drop what was stepped, and claim the shard again
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from time import perf_counter_ns
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -26,18 +26,13 @@ from processors.layout import LayoutError
 from processors.profile import Table
 from rules.action import Action
 from streams.commit import StandingWatch
-from streams.errors import DamagedError, StoreError
-from streams.fence import Fence, take
+from streams.errors import DamagedError
+from streams.fence import Fence
 from streams.keys import Keys
 from streams.outbox import Committed, Outbox, encode, pending
 from streams.rows import Rows
 from streams.step import Engine, Outcome, run
-from streams.store import Connection, StoreAddress, text_of
-
-NONCE_BYTES: Final = 8  # two claims of one epoch: a collision in 2**64
-
-RolledBack: TypeAlias = Callable[[int, Fence, Fence | None], None]
-"""Called when Redis has lost commits of ours: shard number, what we wrote last, what is there."""
+from streams.store import text_of
 
 
 class DeadLetterPort(Protocol):
@@ -51,36 +46,61 @@ class DeadLetterPort(Protocol):
         """
 
 
+@dataclass(slots=True)
+class Work:
+    """A step that is computed and not yet committed. Calling it commits it."""
+
+    shard: "Shard"
+    offsets: dict[str, str]  # the next position to read, for the topics that the batch advanced
+    times_ms: list[int]  # record times
+    outcome: Outcome
+    dead: list[DeadLetter]  # all of the batch: not decoded, and too late
+    are_letters_written: bool = False
+    begun_ns: int | None = None  # when its first commit was begun, by the performance counter
+
+    def __call__(self) -> None:
+        """Raises as `Shard.commit` does."""
+        self.shard.commit(self)
+
+
+Stored: TypeAlias = Callable[[Work, int], None]
+"""Called after each commit: what was stored, and how long that took with all tries, in ns."""
+
+RolledBack: TypeAlias = Callable[[int, Fence, Fence | None], None]
+"""Called when Redis has lost commits of ours: shard number, what we wrote last, what is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What a shard tells the world, from the thread that commits."""
 
     dead_letters: DeadLetterPort
     committed: Committed
+    stored: Stored
     rolled_back: RolledBack
 
 
-@dataclass(slots=True)
-class Work:
-    """A step that is computed and not yet committed."""
-
-    offsets: dict[str, str]  # the next position to read, for the topics that the batch advanced
-    outcome: Outcome
-    dead: list[DeadLetter]  # all of the batch: not decoded, and too late
-    records_count: int
-    are_letters_written: bool = False
+Engines: TypeAlias = Callable[[], Engine]
+"""The engine to step with, from now on."""
 
 
 class Shard:
-    """One owned shard. Made by `claim`."""
+    """One owned shard. Made by a Claimer (claimer.py)."""
 
     def __init__(
-        self, engine: Engine, table: Table, ports: Ports, rows: Rows, watch: StandingWatch
+        self,
+        engines: Engines,
+        engine: Engine,
+        table: Table,
+        ports: Ports,
+        rows: Rows,
+        watch: StandingWatch,
     ) -> None:
-        """Take over what `claim` has prepared."""
+        """Take over what the claimer has prepared."""
         self.number = watch.number
         self.engine = engine
-        self.table = table
+        self.table = table  # rows in the layout of `engine`
+        self._engines = engines
         self.outbox = Outbox(self.number)
         self._ports = ports
         self._rows = rows
@@ -114,12 +134,21 @@ class Shard:
             DamagedError: A row or a layout is not ours.
         """
         assert len(records.values) <= RECORDS_MAX, "the log cuts batches"
+        self._reload()
         decoded = decode(records)
         self._rows.keep_layout(self.engine.plan.layout)
         self._load([event.customer_id for event in decoded.events])
         self._steps_open += 1
         outcome = run(self.engine, self.table, records, decoded, self.number)
-        return Work(dict(offsets), outcome, [*decoded.dead, *outcome.dead], len(records.values))
+        dead = [*decoded.dead, *outcome.dead]
+        return Work(self, dict(offsets), records.times_ms, outcome, dead)
+
+    def _reload(self) -> None:
+        """Go on with other rules or another model, if there are, once all rows are committed."""
+        engine = self._engines()
+        if engine is not self.engine and not self._steps_open:
+            self.table.migrate(engine.plan.layout)
+            self.engine = engine
 
     def _load(self, customer_ids: list[str]) -> None:
         missing = self.table.missing(customer_ids)
@@ -159,6 +188,8 @@ class Shard:
         3. Send rows, views and outbox entry, guarded by the fence.
         """
         outcome = work.outcome
+        if work.begun_ns is None:
+            work.begun_ns = perf_counter_ns()
         # 1.
         if work.dead and not work.are_letters_written:
             self._ports.dead_letters.write(work.dead)
@@ -194,12 +225,6 @@ class Shard:
             self._ports.committed(self.number, self._fence.outbox, actions)
         self.outbox.follow(settled)
 
-    def reload(self, engine: Engine) -> None:
-        """Go on with other rules or another model. Between batches, with nothing uncommitted."""
-        assert not self._steps_open, "commit first"
-        self.table.migrate(engine.plan.layout)
-        self.engine = engine
-
     def is_full(self) -> bool:
         """Whether so many actions wait for delivery that consuming must stop. Asks Redis when so.
 
@@ -226,63 +251,3 @@ class Shard:
         """Let go of the connections. The shard stays ours until somebody else claims it."""
         self._watch.close()
         self._rows.connection.close()
-
-
-def claim(
-    store: StoreAddress,
-    engine: Engine,
-    ports: Ports,
-    number: int,
-    generation: int,
-    *,
-    now_ms: int,
-    forced: bool = False,
-    previous: Shard | None = None,
-) -> Shard:
-    """Become the owner of a shard, and learn how far it has come.
-
-    Args:
-        store: where Redis is.
-        engine: folds the batches.
-        ports: what the shard tells the world.
-        number: which shard.
-        generation: of the Kafka group; 0 where there is no group.
-        now_ms: the wall clock; a token is never older.
-        forced: claim also from an owner of a newer generation.
-        previous: this process's last claim of the same shard, closed. Its table is kept when nobody
-            came between, and lost commits are noticed.
-
-    Raises:
-        StaleError: The owner is of a newer generation, and `forced` is not set.
-        DamagedError: The fence or an outbox entry is not ours.
-        StoreDownError: It is not known whether we own it; claim again.
-        StoreError: Redis refuses what we need, or others claim it again and again.
-    """
-    connection = Connection(store)
-    claimed = take(
-        connection, number, generation, now_ms, secrets.token_hex(NONCE_BYTES), forced=forced
-    )
-    rows = Rows(Connection(store), number)
-    watch = StandingWatch(connection, number, claimed)
-    table = None
-    if previous is not None:
-        before = None if claimed.before is None else Fence.decode(number, claimed.before)
-        if _is_behind(before, previous.fence):
-            ports.rolled_back(number, previous.fence, before)
-        elif previous.engine is engine and previous.is_as_left(claimed.before):
-            table = previous.table
-    shard = Shard(engine, engine.table() if table is None else table, ports, rows, watch)
-    try:
-        for sequence, actions in shard.pending():
-            shard.outbox.add(sequence, len(actions))
-    except StoreError:
-        shard.close()
-        raise
-    return shard
-
-
-def _is_behind(found: Fence | None, ours: Fence) -> bool:
-    """Whether the fence found is older than the one that we wrote last: Redis has lost commits."""
-    if found is None or found.epoch < ours.epoch:
-        return True
-    return found.token == ours.token and found.commits < ours.commits
