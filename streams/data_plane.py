@@ -6,7 +6,7 @@ How       A librdkafka consumer with partitions assigned by hand; it is in no gr
           publishes a target; this thread claims its shards, reads, steps and commits. Exactly-once
           rests on the fence alone, so the two planes may disagree for a moment without harm.
 Limits    POLL_RECORDS_MAX records a poll, RECORDS_MAX a batch. While Redis or the log is down, the
-          same work is tried again every RETRY_MS as long as the target stands.
+          same work is tried again as long as the target stands (patience.py).
 Not here  Membership of the group (control_plane.py). What a claim and a commit do (shard.py).
 
 A turn
@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final, TypeVar
+from typing import Final
 
 from confluent_kafka import KafkaError, Message
 
@@ -31,25 +31,21 @@ from streams.beginnings import beginnings
 from streams.errors import (
     FencedError,
     GapError,
-    LogDownError,
     MismatchError,
-    StoreDownError,
     StoreError,
 )
 from streams.feed import Batch, Feed
 from streams.ownership import Claims, HeldShard, LogConsumer
+from streams.patience import Patience, Trouble, UnwantedError
 from streams.shard_status import ShardStatus
 
 POLL_RECORDS_MAX: Final = RECORDS_MAX
 POLL_SECONDS_IDLE: Final = 0.1  # also how long a new target may go unseen
 POLL_SECONDS_WAITING: Final = 0.005  # records are held back by a topic that is behind
-RETRY_MS: Final = 100
 OBSERVE_MS: Final = 1_000  # lag is told this often
 BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
 logger = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +54,6 @@ class Target:
 
     generation: int = 0
     shards: frozenset[int] = field(default_factory=frozenset)
-
-
-class _TargetGoneError(Exception):
-    """The target changed while we waited; drop what is in hand."""
 
 
 class DataPlane:
@@ -73,6 +65,7 @@ class DataPlane:
         topics: Sequence[str],
         claims: Claims,
         *,
+        trouble: Trouble = lambda _error: None,
         accept_gap: bool = False,
         aligned: bool = True,
         now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
@@ -91,7 +84,9 @@ class DataPlane:
         self._aligned = aligned
         self._now_ms = now_ms
         self._wall_ms = wall_ms
+        self._trouble = trouble
         self._halted = threading.Event()
+        self._patience = Patience(self._halted, trouble, self._beat)
         self._target = self._held = Target()
         self._shards: dict[int, HeldShard] = {}  # claimed
         self._feeds: dict[int, Feed] = {}  # of those, the ones that read
@@ -106,6 +101,9 @@ class DataPlane:
     def aim(self, target: Target) -> None:
         """Publish a new target. What is in hand is finished first: wait until not `busy`."""
         self._target = target
+
+    def _beat(self) -> None:
+        self.beat_ms = self._now_ms()
 
     def halt(self) -> None:
         """Ask the loop to end."""
@@ -141,7 +139,7 @@ class DataPlane:
             if self._target is target:
                 self._distribute(messages)
                 self._advance(target)
-        except _TargetGoneError:
+        except UnwantedError:
             logger.info("dropped a batch: the group has other plans")
         finally:
             self.busy = False
@@ -188,6 +186,7 @@ class DataPlane:
     def _stop(self, number: int, error: StoreError | GapError) -> None:
         """Leave a shard alone until the next target: only a person can mend it."""
         logger.critical("shard %d stops: %s", number, error)
+        self._trouble(error)
         self._release(number)
         self._stopped[number] = error
 
@@ -231,6 +230,7 @@ class DataPlane:
                 positions = self._advance_one(target, self._shards[number], feed)
             except (FencedError, MismatchError) as error:
                 logger.warning("%s", error)
+                self._trouble(error)
                 self._lose(number)
             except StoreError as error:
                 self._stop(number, error)
@@ -241,36 +241,27 @@ class DataPlane:
 
     def _advance_one(self, target: Target, shard: HeldShard, feed: Feed) -> dict[str, int] | None:
         """Fold and commit the next batch of a shard; return the positions after it, if there was one."""
-        if self._patiently(target, shard.is_full):
+        wanted = lambda: self._target is target  # noqa: E731  asked as long as we wait
+        if self._patience.until_done(shard.is_full, wanted):
             return None
         batch = feed.batch(self._consumer, self._limit, self._now_ms())
         if batch is None:
             return None
         self._has_more = self._has_more or len(batch.records.values) >= self._limit
-        self._fold(target, shard, batch)
+        self._fold(shard, batch, wanted)
         return batch.positions
 
-    def _fold(self, target: Target, shard: HeldShard, batch: Batch) -> None:
+    def _fold(self, shard: HeldShard, batch: Batch, wanted: Callable[[], bool]) -> None:
         started_ms = self._now_ms()
         offsets = batch.offsets
-        commit = self._patiently(target, lambda: shard.step(batch.records, offsets))
-        self._patiently(target, commit)
+        step = lambda: shard.step(batch.records, offsets)  # noqa: E731  done until it succeeds
+        commit = self._patience.until_done(step, wanted)
+        self._patience.until_done(commit, wanted)
         took_ms = self._now_ms() - started_ms
         if took_ms > BATCH_MS_MAX:
             self._limit = max(1, min(self._limit, len(batch.records.values)) // 2)
         elif self._limit < RECORDS_MAX:
             self._limit = min(RECORDS_MAX, self._limit * 2)
-
-    def _patiently(self, target: Target, work: Callable[[], Result]) -> Result:
-        """Do it; while Redis or the log is down, do it again, as long as the target stands."""
-        while True:
-            try:
-                return work()
-            except (StoreDownError, LogDownError) as error:
-                logger.warning("%s; trying again", error)
-            if self._halted.wait(RETRY_MS / 1_000) or self._target is not target:
-                raise _TargetGoneError
-            self.beat_ms = self._now_ms()
 
     def _lose(self, number: int) -> None:
         """Somebody else has the shard, or it is not as we left it: claim it again."""

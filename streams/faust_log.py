@@ -20,6 +20,7 @@ from streams.control_plane import GroupApp
 from streams.data_plane import DataPlane
 from streams.kafka_settings import KafkaSettings
 from streams.ownership import Claim, Claims
+from streams.patience import Trouble
 from streams.shard_status import ShardStatus
 from streams.topics import check, partition_counts
 
@@ -32,9 +33,17 @@ logger = logging.getLogger(__name__)
 class FaustLog:
     """The log, and the loop over it. One a process: Faust and its metrics are process-wide."""
 
-    def __init__(self, settings: KafkaSettings, claim: Claim, *, aligned: bool = True) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        claim: Claim,
+        trouble: Trouble = lambda _error: None,
+        *,
+        aligned: bool = True,
+    ) -> None:
         self._settings = settings
         self._claim = claim
+        self._trouble = trouble
         self._aligned = aligned
         self._plane: DataPlane | None = None
         self._failure: BaseException | None = None
@@ -86,6 +95,7 @@ class FaustLog:
             consumer,
             self._settings.inputs,
             claims,
+            trouble=self._trouble,
             accept_gap=self._settings.accept_gap,
             aligned=self._aligned,
         )
