@@ -15,11 +15,11 @@ from rules.syntax import Span
 class Problem:
     """One mistake in a rule file.
 
-    >>> print(Problem("a.toml", 2, 9, "`helth` is not known", "did you mean `health`?", 'when = "helth"', 5))
+    >>> print(Problem("a.toml", 2, 9, "`helth` is not known", "try `health`", 'when = "helth"', 8, 5))
     a.toml:2:9: `helth` is not known
       when = "helth"
               ^^^^^
-      did you mean `health`?
+      try `health`
     """
 
     file: str
@@ -27,13 +27,16 @@ class Problem:
     column: int  # from 1, in characters
     message: str
     mend: str  # what to do about it, or ""
-    excerpt: str = ""  # the line itself
+    excerpt: str = ""  # the line, or what of a long line stands around the mistake
+    excerpt_at: int = 0  # where in the excerpt the mistake is
     width: int = 1  # characters at fault
 
     def __str__(self) -> str:
-        lines = [f"{self.file}:{self.line}:{self.column}: {self.message}"]
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        lines = [f"{place}: {self.message}" if place else self.message]
         if self.excerpt:
-            indent = "".join("\t" if c == "\t" else " " for c in self.excerpt[: self.column - 1])
+            before = self.excerpt[: self.excerpt_at]
+            indent = "".join("\t" if each == "\t" else " " for each in before)
             lines += [f"  {self.excerpt}", f"  {indent}{'^' * self.width}"]
         if self.mend:
             lines.append(f"  {self.mend}")

@@ -16,6 +16,8 @@ from rules.syntax import Span
 
 Address: TypeAlias = tuple[str | int, ...]  # ("rule", "vip", "then", 0, "webhook")
 
+EXCERPT_CHARS_MAX: Final = 120  # of a longer line, what stands around the mistake
+
 _BLANK: Final = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _SPACE: Final = re.compile(r"[ \t]*")
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -53,15 +55,19 @@ class Positions:
         """Describe a mistake at this place of the file."""
         line_start = self.text.rfind("\n", 0, span.start) + 1
         line_end = self.text.find("\n", line_start)
-        excerpt = self.text[line_start : line_end if line_end >= 0 else None]
+        line = self.text[line_start : line_end if line_end >= 0 else None]
+        column = span.start - line_start
+        shown_from = max(0, column - EXCERPT_CHARS_MAX // 2)
+        excerpt = line[shown_from : shown_from + EXCERPT_CHARS_MAX]
         return Problem(
-            self.file,
-            self.text.count("\n", 0, span.start) + 1,
-            span.start - line_start + 1,
-            message,
-            mend,
-            excerpt,
-            max(1, min(span.end, line_start + len(excerpt)) - span.start),
+            file=self.file,
+            line=self.text.count("\n", 0, span.start) + 1,
+            column=column + 1,
+            message=message,
+            mend=mend,
+            excerpt=excerpt,
+            excerpt_at=column - shown_from,
+            width=max(1, min(span.end - span.start, len(excerpt) - (column - shown_from))),
         )
 
 

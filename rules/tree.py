@@ -81,12 +81,12 @@ def _sign(tree: lark.Tree[lark.Token]) -> Operator:
 
 
 def _text_operator(sign: str) -> Callable[[lark.Tree[lark.Token]], Operator]:
-    def build(tree: lark.Tree[lark.Token]) -> Operator:
+    def operator(tree: lark.Tree[lark.Token]) -> Operator:
         token = cast("lark.Token", tree.children[1])
         text = Literal(span_of(token), "text", str(token)[1:-1])
         return Operator(span_of(tree), sign, (*_inside(tree), text))
 
-    return build
+    return operator
 
 
 def _operator(sign: str) -> Callable[[lark.Tree[lark.Token]], Operator]:
@@ -94,13 +94,13 @@ def _operator(sign: str) -> Callable[[lark.Tree[lark.Token]], Operator]:
 
 
 def _membership(*, negated: bool) -> Callable[[lark.Tree[lark.Token]], Membership]:
-    def build(tree: lark.Tree[lark.Token]) -> Membership:
+    def membership(tree: lark.Tree[lark.Token]) -> Membership:
         subject, items = cast("list[lark.Tree[lark.Token]]", tree.children)
         return Membership(
             span_of(tree), cast("Syntax", build(subject)), tuple(_inside(items)), negated
         )
 
-    return build
+    return membership
 
 
 def _call(tree: lark.Tree[lark.Token]) -> Call:
