@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final, Literal
 
-from streams.errors import ServerError, StoreDownError, StoreError
+from streams.errors import ServerError, StoreDownError
 from streams.redis_executable import redis_executable
 from streams.store import Command, Connection, StoreAddress, checked, information
 from streams.torn_tail import mend
@@ -37,7 +37,9 @@ Fsync = Literal["always", "everysec"]
 class RedisServer:
     """The server of one folder. For one thread."""
 
-    def __init__(self, folder: Path, *, fsync: Fsync = "always", executable: Path | None = None):
+    def __init__(
+        self, folder: Path, *, fsync: Fsync = "always", executable: Path | None = None
+    ) -> None:
         """Name the folder, which is made when it is not there.
 
         Args:
@@ -210,14 +212,18 @@ def _end_left_behind(address: StoreAddress, folder: Path) -> None:
     finally:
         connection.close()
     os.kill(process, signal.SIGTERM)
-    _until(lambda: not _is_alive(process), STOP_SECONDS_MAX, f"process {process} does not end", str)
+    # It may stay as a zombie where nobody collects orphans, but it no longer listens.
+    _until(lambda: not _listens(address), STOP_SECONDS_MAX, f"process {process} does not end", str)
 
 
-def _is_alive(process: int) -> bool:
+def _listens(address: StoreAddress) -> bool:
+    connection = Connection(address)
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        connection.ask([("PING",)])
+    except StoreDownError:
         return False
+    finally:
+        connection.close()
     return True
 
 
