@@ -2,6 +2,7 @@
 # both set up .venv first. Written for GNU make 3.81, the one that macOS has.
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL: # style errors are read before test failures
 SHELL := /bin/sh
 BIN := .venv/bin
 UNIT := tests --ignore=tests/integration --ignore=tests/faults
