@@ -1,6 +1,6 @@
 """The way into the embedded log: events become entries of their shard's stream.
 
-Promise   When `append` returns, the events that it did not refuse are as durable as Redis'
+Promise   When `append` returns, the events are as durable as Redis'
           `appendfsync` says; the embedded server runs with `always`, so they are on disk.
 How       One XADD an event, all of a call in one write. Redis syncs its file once for everything that
           came in together, so many callers share the wait.
@@ -15,11 +15,9 @@ Measured (Redis 7.0 with appendfsync always, unix socket, 2 cores shared with th
 from collections.abc import Sequence
 from typing import Final
 
-import hiredis
-
 from processors.event import Event
 from processors.partition import partition_of
-from streams.appender import AppendError, Refused
+from streams.appender import AppendError
 from streams.errors import LogFullError, StoreError
 from streams.keys import Keys
 from streams.store import Command, checked, number_of
@@ -40,40 +38,31 @@ class RedisAppender:
         self._records_max = records_max
         self._lengths = [0] * partitions  # as of the last call that asked
 
-    async def append(self, records: Sequence[tuple[Event, bytes]]) -> Sequence[Refused]:
-        """Append in order; return when durable.
-
-        Returns:
-            The events that Redis would not take while it took others: it ran out of memory between.
+    async def append(self, records: Sequence[tuple[Event, bytes]]) -> tuple[()]:
+        """Append in order; return when durable. Nothing is ever refused.
 
         Raises:
-            AppendError: They may not be durable; appending them again is right.
+            LogFullError: A log is full; nothing was appended.
+            AppendError: Some may be durable and some not; appending all of them again is right.
         """
         if not records:
             return ()
         partitions = len(self._logs)
         numbers = [partition_of(event.customer_id, partitions) for event, _ in records]
         touched = sorted(set(numbers))
+        commands: list[Command] = [
+            ("XADD", self._logs[number], "*", VALUE, value)
+            for number, (_, value) in zip(numbers, records, strict=True)
+        ]
+        commands += [("XLEN", self._logs[number]) for number in touched]
         try:
             await self._make_sure_of_room(touched)
-            commands: list[Command] = [
-                ("XADD", self._logs[number], "*", VALUE, value)
-                for number, (_, value) in zip(numbers, records, strict=True)
-            ]
-            commands += [("XLEN", self._logs[number]) for number in touched]
-            replies = await self._connection.ask(commands)
+            replies = [checked(reply) for reply in await self._connection.ask(commands)]
             for number, reply in zip(touched, replies[len(records) :], strict=True):
                 self._lengths[number] = number_of(reply)
-            errors = [
-                (index, reply)
-                for index, reply in enumerate(replies[: len(records)])
-                if isinstance(reply, hiredis.ReplyError)
-            ]
-            if len(errors) == len(records):
-                checked(errors[0][1])
-        except (StoreError, LogFullError) as error:
+        except StoreError as error:
             raise AppendError(str(error)) from error
-        return [Refused(index, "log_refused", str(error)) for index, error in errors]
+        return ()
 
     async def _make_sure_of_room(self, touched: Sequence[int]) -> None:
         full = [number for number in touched if self._lengths[number] >= self._records_max]

@@ -6,7 +6,7 @@ How       One XREAD waits for all shards at once. A batch is what is there, so o
           one. Positions in the fence (`log`) are ids of the last entry that was folded. That entry
           stays in the stream, so that a gap can be told; what is before it is trimmed each second.
 Limits    RECORDS_MAX records a turn, fewer when a batch takes longer than BATCH_MS_MAX. While Redis is
-          down, the same work is tried again every RETRY_MS.
+          down, the same work is tried again (patience.py).
 Not here  Writing: redis_appender.py. What a claim and a commit do: claimer.py, shard.py.
 
 A turn
@@ -25,24 +25,17 @@ from functools import partial
 from typing import Final, TypeVar
 
 from processors.batch import RECORDS_MAX, Origin, Records
-from streams.errors import (
-    FencedError,
-    GapError,
-    LogDownError,
-    MismatchError,
-    StoreDownError,
-    StoreError,
-)
+from streams.errors import FencedError, GapError, MismatchError, StoreError
 from streams.feed import Lag
 from streams.keys import Keys
 from streams.ownership import Claims, HeldShard
+from streams.patience import Patience, Trouble, UnwantedError
 from streams.shard_status import ShardStatus
 from streams.store import Command, Connection, Reply, StoreAddress, list_of, number_of, text_of
 
 TOPIC: Final = "log"  # the name of the one topic, in the fence and in metrics
 START: Final = "0-0"  # no entry has this id, and none a smaller one
 BLOCK_MS: Final = 100  # also how long `halt` may go unseen
-RETRY_MS: Final = 100
 OBSERVE_MS: Final = 1_000
 BATCH_MS_MAX: Final = 100  # others wait for this thread
 
@@ -50,10 +43,6 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Entry = tuple[str, bytes | None]  # id and value
-
-
-class _HaltedError(Exception):
-    """We are to end; drop what is in hand."""
 
 
 @dataclass(slots=True)
@@ -75,12 +64,13 @@ class RedisLog:
         store: StoreAddress,
         partitions: int,
         claims: Claims,
+        trouble: Trouble = lambda _error: None,
         *,
         accept_gap: bool = False,
         now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """Prepare to claim and read the shards 0 to `partitions` - 1."""
+        """Prepare to claim and read the shards 0 to `partitions` - 1; `trouble` is told of errors."""
         self.beat_ms = now_ms()  # when the loop last came round, by `now_ms`
         self.statuses: tuple[ShardStatus, ...] = ()
         self._connection = Connection(store)
@@ -90,6 +80,8 @@ class RedisLog:
         self._now_ms = now_ms
         self._wall_ms = wall_ms
         self._halted = threading.Event()
+        self._trouble = trouble
+        self._patience = Patience(self._halted, trouble, self._beat)
         self._reading: dict[int, _Reading] = {}
         self._stopped: dict[int, StoreError | GapError] = {}
         self._limit = RECORDS_MAX
@@ -124,7 +116,7 @@ class RedisLog:
             if now_ms - self._observed_ms >= OBSERVE_MS:
                 self._observed_ms = now_ms
                 self._patiently(self.observe)
-        except _HaltedError:
+        except UnwantedError:
             logger.info("dropped a batch: we are to end; it is read again at the next start")
 
     def observe(self) -> None:
@@ -210,6 +202,7 @@ class RedisLog:
             self._patiently(commit)
         except (FencedError, MismatchError) as error:
             logger.warning("%s", error)
+            self._trouble(error)
             self._release(number)
             self._claims.again(number, self._now_ms())
             return
@@ -224,15 +217,10 @@ class RedisLog:
             self._limit = min(RECORDS_MAX, self._limit * 2)
 
     def _patiently(self, work: Callable[[], Result]) -> Result:
-        """Do it; while Redis is down, do it again, until we are to end."""
-        while True:
-            try:
-                return work()
-            except (StoreDownError, LogDownError) as error:
-                logger.warning("%s; trying again", error)
-            if self._halted.wait(RETRY_MS / 1_000):
-                raise _HaltedError
-            self.beat_ms = self._now_ms()
+        return self._patience.until_done(work, lambda: True)
+
+    def _beat(self) -> None:
+        self.beat_ms = self._now_ms()
 
     def _stop(self, number: int, error: StoreError | GapError) -> None:
         """Leave a shard alone: only a person can mend it."""
