@@ -58,6 +58,10 @@ class Table:
         slot_of = self._slot_of
         return list(dict.fromkeys(each for each in customer_ids if each not in slot_of))
 
+    def has_room(self, count: int) -> bool:
+        """Whether so many more customers can be put in without dropping others."""
+        return count <= len(self._free) + self._slots_max - len(self._id_of)
+
     def slots(self, customer_ids: Sequence[str]) -> list[int]:
         """The rows of these customers, all of which are here; starts a new batch."""
         self._batch += 1

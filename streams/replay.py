@@ -2,9 +2,9 @@
 
 Promise   The same rows end in the same profiles, fires and counts as they do live, because it is the same
           decoding, the same step and the same rows; nothing is delivered.
-How       Each chunk of the source is one batch. Rows are packed after each batch into a dictionary, as they
-          are into Redis, and read back when the table has dropped them.
-Limits    The table's bytes, plus packed rows and views of all customers: about a kilobyte each.
+How       Each chunk of the source is one batch. Before the table must drop rows, those that have changed
+          are packed into a dictionary, as they would be into Redis, and are read back when they return.
+Limits    The table's bytes, plus the packed rows of all customers that it has dropped.
 Not here  Reading (source.py, query.py), the step (step.py), the file of features (features.py).
 """
 
@@ -21,9 +21,9 @@ import numpy as np
 from processors.aggregate import MICRO
 from processors.batch import DeadLetter, Origin, Records
 from processors.decode import decode
-from processors.event import Event
 from processors.fold import ADMITTED
-from processors.layout import Layout
+from processors.layout import Layout, pack
+from processors.profile import TABLE_BYTES_MAX, Table
 from rules.action import Action
 from streams.source import Chunk, Source
 from streams.step import Engine, Observed, run
@@ -60,7 +60,7 @@ class Replayed:
     """A finished replay."""
 
     summary: Summary
-    rows: dict[str, bytes]  # by customer, packed
+    rows: dict[str, bytes]  # by customer, packed; with the views empty unless they were to be kept
     views: dict[str, bytes]  # by customer: the JSON that Redis would have
     dead: list[DeadLetter]  # the first DEAD_KEPT_MAX
 
@@ -74,6 +74,14 @@ class Watchers:
     progress: Callable[[int], None] | None = None  # rows read so far
 
 
+class _Codes(dict[tuple[str, str], int]):
+    """A number for each kind and action, given when it is first asked for."""
+
+    def __missing__(self, key: tuple[str, str]) -> int:
+        self[key] = len(self)
+        return self[key]
+
+
 @dataclass(slots=True)
 class _Totals:
     read: int = 0
@@ -81,44 +89,63 @@ class _Totals:
     duplicates: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     shown: list[DeadLetter] = field(default_factory=list)
-    codes: dict[tuple[str, str], int] = field(default_factory=dict)
-    counts: list[int] = field(default_factory=list)
-    micros: list[int] = field(default_factory=list)
+    codes: _Codes = field(default_factory=_Codes)
+    counts: Counter[int] = field(default_factory=Counter)
+    micros: Counter[int] = field(default_factory=Counter)
     fires: Counter[int] = field(default_factory=Counter)
+    bands: dict[str, float] = field(default_factory=dict)  # of each customer, the code of the last
 
     def bury(self, letters: Sequence[DeadLetter]) -> None:
         self.dead.update(letter.reason for letter in letters)
         self.shown += letters[: DEAD_KEPT_MAX - len(self.shown)]
 
-    def observe(self, seen: Observed) -> None:
-        """Count kinds and money of the admitted events, and the fires."""
+    def observe(self, seen: Observed, band: int) -> None:
+        """Count kinds and money of the admitted events, and the fires; note the bands."""
         self.fires.update(rule for _, rule in seen.fires)
-        codes = np.array([self._code(event) for event in seen.events])
-        micros = np.array(
-            [round(event.amount * MICRO) if event.amount else 0 for event in seen.events]
-        )
-        admitted = seen.status == ADMITTED
-        for code in np.unique(codes[admitted]).tolist():
-            chosen = admitted & (codes == code)
-            self.counts[code] += int(np.count_nonzero(chosen))
-            # One batch's sum fits: AMOUNT_MAX × MICRO × RECORDS_MAX could overflow, so sum in Python.
-            self.micros[code] += sum(micros[chosen].tolist())
-
-    def _code(self, event: Event) -> int:
-        key = (event.type, event.action)
-        code = self.codes.get(key)
-        if code is None:
-            code = self.codes[key] = len(self.codes)
-            self.counts.append(0)
-            self.micros.append(0)
-        return code
+        chosen = np.flatnonzero(seen.status == ADMITTED)
+        events = [seen.events[index] for index in chosen.tolist()]
+        codes = np.array([self.codes[event.type, event.action] for event in events])
+        amounts = np.array([event.amount for event in events], dtype=np.float64)
+        micros = np.rint(np.nan_to_num(amounts) * MICRO).astype(np.int64)
+        for code in np.unique(codes).tolist():
+            same = micros[codes == code].tolist()
+            self.counts[code] += len(same)
+            self.micros[code] += sum(same)  # of unbounded Python integers
+        customer_ids = [event.customer_id for event in events]
+        self.bands.update(zip(customer_ids, seen.registers[band, chosen].tolist(), strict=True))
 
     def by_action(self) -> dict[str, ActionTotal]:
         return {
             f"{kind}.{action}": ActionTotal(self.counts[code], self.micros[code] / MICRO)
             for (kind, action), code in sorted(self.codes.items())
-            if self.counts[code]
         }
+
+
+class _Profiles:
+    """The rows: those in the table, and packed those that it has dropped."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.packed: dict[str, bytes] = {}
+        self._changed: dict[str, None] = {}
+
+    def load(self, customer_ids: list[str]) -> None:
+        """Have the rows of these customers in the table; they count as changed."""
+        missing = self.table.missing(customer_ids)
+        if missing:
+            if not self.table.has_room(len(missing)):
+                self.pack()
+            blobs = [self.packed.get(each) for each in missing]
+            self.table.insert(missing, blobs, _layout, customer_ids)
+        self._changed.update(dict.fromkeys(customer_ids))
+
+    def pack(self) -> None:
+        """Pack what has changed, so that the table may drop it."""
+        names = list(self._changed)
+        slots = np.array(self.table.slots(names), dtype=np.int64)
+        rows = pack(self.table.layout, self.table.whole_rows, slots)
+        self.packed.update(zip(names, rows, strict=True))
+        self._changed.clear()
 
 
 def replay(
@@ -126,7 +153,9 @@ def replay(
     engine: Engine,
     now_ms: int,
     watchers: Watchers | None = None,
-    table_bytes_max: int | None = None,
+    *,
+    keep: bool = False,
+    table_bytes_max: int = TABLE_BYTES_MAX,
 ) -> Replayed:
     """Run the engine over all rows of the source, in their order.
 
@@ -135,7 +164,8 @@ def replay(
         engine: a model and a rule set.
         now_ms: when the rows count as having arrived: events more than a day later are refused.
         watchers: are told while it goes on.
-        table_bytes_max: memory of the table, for tests; the engine's own default otherwise.
+        keep: whether the rows and views of all customers are wanted at the end.
+        table_bytes_max: memory of the table.
 
     Raises:
         SourceError: The source broke off.
@@ -144,24 +174,20 @@ def replay(
     suppressed = engine.rule_plan.suppressed
     watchers = watchers or Watchers()
     totals = _Totals()
-    rows: dict[str, bytes] = {}
     views: dict[str, bytes] = {}
-    table = engine.table() if table_bytes_max is None else engine.table(table_bytes_max)
+    profiles = _Profiles(engine.table(table_bytes_max))
+    band = engine.plan.names["health.band"].register.number
 
     def observe(seen: Observed) -> None:
-        totals.observe(seen)
+        totals.observe(seen, band)
         if watchers.observe is not None:
             watchers.observe(seen)
 
     for chunk in _ahead(source.chunks()):
         records = _records(chunk, source.name, now_ms)
         decoded = decode(records)
-        customer_ids = [event.customer_id for event in decoded.events]
-        missing = table.missing(customer_ids)
-        if missing:
-            table.insert(missing, [rows.get(each) for each in missing], _layout, customer_ids)
-        outcome = run(engine, table, records, decoded, SHARD, observe)
-        rows.update(zip(outcome.changed_ids, outcome.rows, strict=True))
+        profiles.load([event.customer_id for event in decoded.events])
+        outcome = run(engine, profiles.table, records, decoded, SHARD, observe, encode=keep)
         views.update(zip(outcome.changed_ids, outcome.views, strict=True))
         totals.read += len(chunk.values)
         totals.admitted += outcome.admitted
@@ -172,8 +198,10 @@ def replay(
             watchers.actions(outcome.actions)
         if watchers.progress is not None:
             watchers.progress(totals.read)
-    summary = _summary(engine, totals, views, suppressed, perf_counter() - began)
-    return Replayed(summary, rows, views, totals.shown)
+    if keep:
+        profiles.pack()
+    summary = _summary(engine, totals, suppressed, perf_counter() - began)
+    return Replayed(summary, profiles.packed if keep else {}, views, totals.shown)
 
 
 def _layout(fingerprint: bytes) -> Layout:
@@ -199,20 +227,22 @@ def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 def _summary(
     engine: Engine,
     totals: _Totals,
-    views: Mapping[str, bytes],
     suppressed_before: Mapping[str, int],
     seconds: float,
 ) -> Summary:
-    bands = Counter(_BAND.decode(view).band for view in views.values())
+    texts = engine.plan.names["health.band"].texts or ()
+    bands = Counter(
+        texts[int(code)] if 0 <= code < len(texts) else "none" for code in totals.bands.values()
+    )
     rules = [bound.rule.name for bound in engine.rule_plan.bound]
     return Summary(
         events_read=totals.read,
         events_admitted=totals.admitted,
         duplicates=totals.duplicates,
         dead_letters=dict(sorted(totals.dead.items())),
-        customers=len(views),
+        customers=len(totals.bands),
         by_action=totals.by_action(),
-        bands={band or "none": count for band, count in sorted(bands.items(), key=str)},
+        bands=dict(sorted(bands.items())),
         fires={name: totals.fires[number] for number, name in enumerate(rules)},
         suppressed={
             name: count - suppressed_before[name]
@@ -221,10 +251,3 @@ def _summary(
         seconds=round(seconds, 3),
         events_per_second=round(totals.read / seconds, 1),
     )
-
-
-class _View(msgspec.Struct):
-    band: str | None = None
-
-
-_BAND: Final = msgspec.json.Decoder(_View)

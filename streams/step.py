@@ -136,6 +136,8 @@ def run(
     decoded: Decoded,
     shard: int,
     observe: Observer | None = None,
+    *,
+    encode: bool = True,
 ) -> Outcome:
     """Step one batch; every customer of it must be in the table.
 
@@ -146,6 +148,8 @@ def run(
         decoded: at most RECORDS_MAX events, in folding order.
         shard: number of the shard, for the actions.
         observe: called once with what the step saw, before anything is encoded.
+        encode: whether rows and views are wanted of each batch; a replay keeps the rows in the table
+            and packs those that it drops.
     """
     events = decoded.events
     if not events:
@@ -185,7 +189,7 @@ def run(
         observe(Observed(events, registers, buffers.status[:count], verdicts.fires))
 
     # 5
-    last = _last_events(slots, buffers.status, count)
+    last = _last_events(slots, buffers.status, count) if encode else {}
     rows = pack(engine.plan.layout, table.whole_rows, np.array(list(last), dtype=np.int64))
     indexes = np.array(list(last.values()), dtype=np.int64)
     changed_ids = [events[index].customer_id for index in last.values()]
