@@ -53,13 +53,18 @@ def nested(depth: int, before: str = "[", after: str = "]") -> bytes:
     return raw("unknown", (before * (depth - 1) + "1" + after * (depth - 1)).encode())
 
 
+def sized(size: int) -> bytes:
+    """An event of that many bytes, most of them in a field that we do not know."""
+    return record(unknown="x" * (size - len(record(unknown=""))))
+
+
 POISON: Final = (
     Poison("no value", None, "empty", ""),
     Poison("no bytes", b"", "empty", ""),
     Poison("white space", b" \r\n", "empty", ""),
     Poison("null", b"null", "empty", ""),
     Poison("5 MB", record(page="x" * 5_000_000), "too_large", ""),
-    Poison("a byte too many", record().ljust(32 * 1024 + 1), "too_large", ""),
+    Poison("a byte too many", sized(32 * 1024 + 1), "too_large", ""),
     Poison("truncated in an object", record()[:-1], "malformed", ""),
     Poison("truncated in a text", record()[:-4], "malformed", ""),
     Poison("truncated in a key", record()[:3], "malformed", ""),
@@ -148,7 +153,7 @@ ODD: Final[dict[str, bytes]] = {
     "all limits reached": record(
         id="x" * 100, customer_id="y" * 100, action="z" * 64, page="p" * 1_024, amount=1e10
     ),
-    "as large as allowed": record().ljust(32 * 1024),
+    "as large as allowed": sized(32 * 1024),
     "as deep as allowed": nested(16),
     "wide but shallow": record(unknown=[[]] * 100, other={"a": ["[" * 40, "]]]}"]}),
     "brackets in texts": record(page='[[[[[[[[[[[[[[[[[["{{{{{{{{{{{{{{{{{{{{'),

@@ -1,0 +1,169 @@
+"""The intake: `POST /v1/events`, which says 200 only when the events are durable.
+
+Promise   200 means that the accepted events are in the log, as durable as the log makes them; every
+          other answer means that the request may be sent again as it is: ids tell repetitions.
+How       The body is read within bounds, taken apart (ingest.py), and appended in one call.
+Limits    BODIES_BYTES_MAX over all requests at once, then 503; BODY_SECONDS_MAX to send a body.
+Not here  What is in a body (ingest.py). The logs: redis_log.py, kafka_producer.py.
+
+Answers
+    200  {"accepted": n, "rejected": [{"index", "reason", "field", "detail", "at_byte"}, …]}: at least
+         one event was accepted, or there was none to accept; mend what was rejected and send that
+    400  the body as a whole is of no use             408  it did not come in time
+    413  it is too large, or has too many events      415  it is encoded in a way that we do not know
+    422  no event was accepted; `rejected` as above
+    503  the log cannot take more now, or did not say that it has: send all of it again, after
+         `Retry-After` seconds
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, Protocol
+
+import orjson
+from aiohttp import web
+
+from processors.event import Event
+from streams.clock import Clock
+from streams.errors import LogFullError, StreamsError
+from streams.inflate import GZIP_MAGIC
+from streams.ingest import BODY_BYTES_MAX, INFLATED_BYTES_MAX, Body, BodyError, parse
+from streams.metrics import Metrics
+from streams.problem import problem
+
+BODIES_BYTES_MAX: Final = 64 * 1024 * 1024  # of all requests at once: what senders can make us hold
+BODY_SECONDS_MAX: Final = 30.0
+APPEND_SECONDS_MAX: Final = 10.0  # a log that takes longer is down; Kafka's own retries fit in
+RETRY_SECONDS: Final = 1
+INLINE_BYTES_MAX: Final = 64 * 1024  # parsing more would hold up the other requests
+
+assert BODIES_BYTES_MAX >= BODY_BYTES_MAX + INFLATED_BYTES_MAX, "one request of any size fits"
+
+
+class Appender(Protocol):
+    """The writing end of a log."""
+
+    async def append(self, events: Sequence[tuple[Event, bytes]]) -> None:
+        """Append the records, in their order per customer; return when all of them are durable.
+
+        Raises:
+            LogFullError: Too many wait already; none was appended.
+            StreamsError: Some may be durable and some not. The same may be appended again.
+        """
+
+
+class Intake:
+    """The handler, with what it may hold."""
+
+    def __init__(self, appender: Appender, clock: Clock, metrics: Metrics) -> None:
+        """Take the ports."""
+        self._appender = appender
+        self._clock = clock
+        self._metrics = metrics
+        self._pool = _Pool()
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip", "x-gzip"}:
+            detail = f"the body is encoded as {encoding}; send it plain or as gzip"
+            headers = {"Accept-Encoding": "gzip"}
+            return problem(415, "unknown_encoding", detail, headers=headers)
+        if (request.content_length or 0) > BODY_BYTES_MAX:
+            return _too_large()
+        held = _Held(self._pool)
+        try:
+            return await self._receive(request, held)
+        except web.RequestPayloadError as error:
+            return problem(400, "malformed", f"the body broke off: {error}")
+        except BodyError as error:
+            status = 413 if error.reason in {"too_large", "too_many"} else 400
+            return problem(status, error.reason, str(error))
+        finally:
+            held.release()
+
+    async def _receive(self, request: web.Request, held: "_Held") -> web.Response:
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                async for chunk in request.content.iter_any():
+                    if not held.take(len(chunk)):
+                        return _busy("too many bodies are being received")
+                    if held.taken_bytes > BODY_BYTES_MAX:
+                        return _too_large()
+                    chunks.append(chunk)
+        except TimeoutError:
+            detail = f"the body did not come within {BODY_SECONDS_MAX:g} s"
+            return problem(408, "too_slow", detail)
+        body = b"".join(chunks)
+        is_inline = len(body) <= INLINE_BYTES_MAX and not body.startswith(GZIP_MAGIC)
+        if not is_inline and not held.take(INFLATED_BYTES_MAX):
+            return _busy("too many bodies are being received")
+        now_ms, fill = self._clock.now_ms(), request.query.get("fill") == "1"
+        if is_inline:
+            parsed = parse(body, content_type=request.content_type, now_ms=now_ms, fill=fill)
+        else:
+            parsed = await asyncio.to_thread(
+                parse, body, content_type=request.content_type, now_ms=now_ms, fill=fill
+            )
+        return await self._append(parsed)
+
+    async def _append(self, body: Body) -> web.Response:
+        if body.accepted:
+            try:
+                async with asyncio.timeout(APPEND_SECONDS_MAX):
+                    await self._appender.append(body.accepted)
+            except LogFullError as error:
+                return _busy(str(error), reason="log_full")
+            except TimeoutError:
+                return _busy(f"the log did not answer within {APPEND_SECONDS_MAX:g} s")
+            except StreamsError as error:
+                return _busy(str(error))
+        self._metrics.ingested(
+            accepted=len(body.accepted), rejected=[each.reason for each in body.rejected]
+        )
+        rejected = [asdict(each) for each in body.rejected]
+        if rejected and not body.accepted:
+            detail = f"none of the {len(rejected)} events was accepted; the first: " + str(
+                rejected[0]["detail"]
+            )
+            return problem(422, "rejected", detail, accepted=0, rejected=rejected)
+        answer = orjson.dumps({"accepted": len(body.accepted), "rejected": rejected})
+        return web.Response(body=answer, content_type="application/json")
+
+
+class _Held:
+    """What one request holds of the bytes that all requests may hold."""
+
+    def __init__(self, pool: "_Pool") -> None:
+        """Hold nothing yet."""
+        self._pool = pool
+        self.taken_bytes = 0
+
+    def take(self, count: int) -> bool:
+        """Whether there was room for so many more; a refusal takes nothing."""
+        if self._pool.held_bytes + count > BODIES_BYTES_MAX:
+            return False
+        self._pool.held_bytes += count
+        self.taken_bytes += count
+        return True
+
+    def release(self) -> None:
+        self._pool.held_bytes -= self.taken_bytes
+        self.taken_bytes = 0
+
+
+@dataclass(slots=True)
+class _Pool:
+    held_bytes: int = 0
+
+
+def _too_large() -> web.Response:
+    detail = f"the body has more than {BODY_BYTES_MAX} bytes; send the events in several requests"
+    return problem(413, "too_large", detail)
+
+
+def _busy(detail: str, reason: str = "unavailable") -> web.Response:
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return problem(503, reason, detail + "; send the same request again", headers=headers)

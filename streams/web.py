@@ -1,0 +1,217 @@
+"""The web application: ingest, what others read, probes and metrics, over HTTP.
+
+Promise   Every answer is JSON (an error is a problem, see problem.py) except that of /metrics. What
+          this process has no port for has no route.
+How       aiohttp; handlers are thin: a port answers, the handler writes it down.
+Limits    ACTIONS_LISTED_MAX actions an answer; bodies see intake.py.
+Not here  Ingest (intake.py). Who may come in (access.py). What alive and ready mean (probes.py).
+
+Routes
+    POST /v1/events               see intake.py
+    GET  /v1/customers/{id}       the customer's view as stored, or 404; escape a / in the id as %2F
+    GET  /v1/actions?limit=N      {"actions": [{"id", "rule", "version", "customer_id", "reason",
+                                  "at_ms", "status", …}, …]}, newest first; N is 100 when not given
+    GET  /v1/rules                {"rules": [{"name", "version", …}, …]}
+    GET  /v1/alerts               {"alerts": […]}
+    GET  /livez, /readyz          {"ok", "checks": {part: {"ok", "detail"}}}, 200 or 503
+    GET  /metrics                 Prometheus
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final, Protocol, TypeAlias
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from processors.event import ID_CHARS_MAX
+from streams.access import guard
+from streams.clock import Clock
+from streams.errors import StreamsError
+from streams.given import Address
+from streams.intake import Appender, Intake
+from streams.metrics import Metrics
+from streams.probes import Check, Probe, ask, fence, stalled
+from streams.problem import problem
+from streams.shard_status import ShardStatus
+
+ACTIONS_LISTED: Final = 100  # when the caller does not say
+ACTIONS_LISTED_MAX: Final = 1_000
+SHUTDOWN_SECONDS_MAX: Final = 1.5  # `rapport up` ends within 2 s
+
+Listed: TypeAlias = Sequence[Mapping[str, Any]]
+
+_log = logging.getLogger("rapport.web")
+
+
+class Reader(Protocol):
+    """What the interface shows of the store."""
+
+    async def customer(self, customer_id: str) -> bytes | None:
+        """The customer's view, JSON as stored; None when there is none.
+
+        Raises:
+            StreamsError: The store cannot tell now.
+        """
+
+    async def actions(self, limit: int) -> Listed:
+        """The newest actions first, with their status.
+
+        Raises:
+            StreamsError: The store cannot tell now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the application stands on; what is None has no route."""
+
+    metrics: Metrics
+    clock: Clock
+    monotonic_ms: Callable[[], int]
+    appender: Appender | None = None
+    reader: Reader | None = None
+    rules: Callable[[], Listed] | None = None
+    alerts: Callable[[], Listed] | None = None
+    shards: Callable[[], Sequence[ShardStatus]] | None = None
+    probes: Mapping[str, Probe] = field(default_factory=dict)  # redis, log
+
+
+def application(ports: Ports, address: Address, token: str | None) -> web.Application:
+    """Make the application that is to listen at `address`.
+
+    Raises:
+        ValueError: A token is needed there, and there is none.
+    """
+    made = web.Application(middlewares=[_observed(ports.metrics), guard(address, token)])
+    routes = made.router
+    if ports.appender is not None:
+        routes.add_post("/v1/events", Intake(ports.appender, ports.clock, ports.metrics).post)
+    if ports.reader is not None:
+        _add_reading(routes, ports.reader)
+    if ports.rules is not None:
+        routes.add_get("/v1/rules", _listing("rules", ports.rules))
+    if ports.alerts is not None:
+        routes.add_get("/v1/alerts", _listing("alerts", ports.alerts))
+    _add_operation(routes, ports)
+    return made
+
+
+async def serve(made: web.Application, address: Address) -> tuple[web.AppRunner, Address]:
+    """Listen; the address that comes back has the port that was chosen when 0 was asked for.
+
+    `await runner.cleanup()` ends it: requests under way have SHUTDOWN_SECONDS_MAX to end.
+
+    Raises:
+        OSError: The address cannot be listened at.
+    """
+    runner = web.AppRunner(
+        made,
+        access_log=None,
+        auto_decompress=False,  # intake.py does, within its bounds
+        shutdown_timeout=SHUTDOWN_SECONDS_MAX,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, address.host, address.port)
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner, Address(address.host, runner.addresses[0][1])
+
+
+def _observed(metrics: Metrics) -> Middleware:
+    """Count every request, and turn every error into a problem."""
+
+    @web.middleware
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = perf_counter()
+        try:
+            answer = await handler(request)
+        except web.HTTPException as error:
+            allow = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+            detail = f"{request.method} {request.path}: {error.reason.lower()}"
+            reason = error.reason.lower().replace(" ", "_")
+            answer = problem(error.status, reason, detail, headers=allow)
+        except StreamsError as error:
+            answer = problem(503, "unavailable", str(error), headers={"Retry-After": "1"})
+        except Exception:  # noqa: BLE001  the edge: a caller always gets an answer, and the log the trace
+            _log.exception("%s %s failed", request.method, request.path)
+            answer = problem(500, "internal", "this is a fault of ours; the log tells more")
+        resource = request.match_info.route.resource
+        metrics.request(
+            method=request.method if resource is not None else "other",
+            route=resource.canonical if resource is not None else "other",
+            status=answer.status,
+            seconds=perf_counter() - started,
+        )
+        return answer
+
+    return observe
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    data = body if isinstance(body, bytes) else orjson.dumps(body)
+    return web.Response(status=status, body=data, content_type="application/json")
+
+
+def _add_reading(routes: web.UrlDispatcher, reader: Reader) -> None:
+    async def customer(request: web.Request) -> web.Response:
+        customer_id = request.match_info["id"]
+        view = await reader.customer(customer_id) if len(customer_id) <= ID_CHARS_MAX else None
+        if view is None:
+            return problem(404, "unknown_customer", f"there is no customer {customer_id!r} here")
+        return _json(view)
+
+    async def actions(request: web.Request) -> web.Response:
+        given = request.query.get("limit", str(ACTIONS_LISTED))
+        limit = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0  # noqa: PLR2004  digits
+        if not 1 <= limit <= ACTIONS_LISTED_MAX:
+            detail = f"limit is {given!r}; it must be from 1 to {ACTIONS_LISTED_MAX}"
+            return problem(400, "bad_limit", detail)
+        return _json({"actions": list(await reader.actions(limit))})
+
+    routes.add_get("/v1/customers/{id}", customer)
+    routes.add_get("/v1/actions", actions)
+
+
+def _listing(name: str, listed: Callable[[], Listed]) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        return _json({name: list(listed())})
+
+    return answer
+
+
+def _add_operation(routes: web.UrlDispatcher, ports: Ports) -> None:
+    async def livez(_: web.Request) -> web.Response:
+        statuses = ports.shards() if ports.shards is not None else ()
+        stuck = stalled(statuses, ports.monotonic_ms())
+        ports.metrics.live(is_live=not stuck)
+        return _told({"shards": Check(not stuck, "; ".join(stuck))})
+
+    async def readyz(_: web.Request) -> web.Response:
+        checks = await ask(ports.probes)
+        if ports.shards is not None:
+            checks["fence"] = fence(ports.shards())
+        ports.metrics.ready({part: check.ok for part, check in checks.items()})
+        return _told(checks)
+
+    async def metrics(request: web.Request) -> web.Response:
+        if ports.shards is not None:
+            ports.metrics.shards(ports.shards())
+        content_type, body = ports.metrics.text(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    routes.add_get("/livez", livez)
+    routes.add_get("/readyz", readyz)
+    routes.add_get("/metrics", metrics)
+
+
+def _told(checks: Mapping[str, Check]) -> web.Response:
+    ok = all(check.ok for check in checks.values())
+    told = {part: {"ok": check.ok, "detail": check.detail} for part, check in checks.items()}
+    return _json({"ok": ok, "checks": told}, 200 if ok else 503)

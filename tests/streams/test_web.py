@@ -1,0 +1,203 @@
+"""What others read over HTTP, and what on-call engineers ask."""
+
+import logging
+from urllib.parse import quote
+
+import pytest
+from aiohttp import ClientSession
+from yarl import URL
+
+from streams.errors import StoreDownError
+from streams.feed import Lag
+from streams.given import Address
+from streams.probes import STALL_MS_MAX, Check
+from streams.shard_status import ShardStatus
+from streams.web import ACTIONS_LISTED, ACTIONS_LISTED_MAX, application, serve
+from tests.streams.web_fakes import LOOPBACK, World, opened
+
+
+def actions(count: int) -> list[dict[str, object]]:
+    return [
+        {
+            "id": f"act_{number}",
+            "rule": "vip",
+            "version": 2,
+            "customer_id": "c-1",
+            "reason": "Bought much",
+            "at_ms": number,
+            "status": "delivered",
+        }
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("customer_id", ["c-1", "a/b", "ключ 😀", "50%", "?x#y"])
+async def test_a_customer_is_told_as_stored(customer_id: str) -> None:
+    """The view is stable JSON, whoever reads it and whatever the id is made of."""
+    world = World()
+    world.store.views[customer_id] = b'{"customer_id": "whoever", "health": 71.5}'
+    async with opened(world) as client:
+        escaped = quote(customer_id, safe="")
+        answer = await client.get(URL(f"/v1/customers/{escaped}", encoded=True))
+
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        assert await answer.read() == world.store.views[customer_id]
+
+
+@pytest.mark.parametrize("customer_id", ["nobody", "x" * 101])
+async def test_an_unknown_customer_is_a_problem(customer_id: str) -> None:
+    """RFC 9457, as every error here."""
+    async with opened(World()) as client:
+        answer = await client.get(f"/v1/customers/{customer_id}")
+        told = await answer.json(content_type="application/problem+json")
+
+        assert (answer.status, told["reason"]) == (404, "unknown_customer")
+        assert set(told) == {"type", "title", "status", "reason", "detail"}
+
+
+async def test_the_newest_actions_come_first() -> None:
+    """A hundred of them unless told otherwise."""
+    world = World()
+    world.store.newest_last = [*actions(ACTIONS_LISTED + 5)]
+    async with opened(world) as client:
+        listed = (await (await client.get("/v1/actions?limit=2")).json())["actions"]
+        many = (await (await client.get("/v1/actions")).json())["actions"]
+
+    assert listed == actions(ACTIONS_LISTED + 5)[:-3:-1]
+    assert len(many) == ACTIONS_LISTED
+
+
+@pytest.mark.parametrize(
+    "limit", ["0", "-1", "1.5", "x", "", "²", str(ACTIONS_LISTED_MAX + 1), "9" * 99]
+)
+async def test_a_limit_that_is_none_is_refused(limit: str) -> None:
+    """Bounded, and said so."""
+    async with opened(World()) as client:
+        answer = await client.get("/v1/actions", params={"limit": limit})
+
+        assert answer.status == 400
+
+
+async def test_rules_are_listed_and_what_has_no_port_has_no_route() -> None:
+    """An empty list of alerts would say that all is quiet."""
+    async with opened(World()) as client:
+        rules = await (await client.get("/v1/rules")).json()
+        assert rules == {"rules": [{"name": "vip", "version": 2}]}
+        assert (await client.get("/v1/alerts")).status == 404
+    async with opened(World(), alerts=lambda: [{"id": "a"}], appender=None) as client:
+        assert await (await client.get("/v1/alerts")).json() == {"alerts": [{"id": "a"}]}
+        assert (await client.post("/v1/events")).status == 404
+
+
+async def test_a_wrong_method_and_a_wrong_path_are_problems_too() -> None:
+    """One form for all errors."""
+    async with opened(World()) as client:
+        wrong_method, wrong_path = await client.get("/v1/events"), await client.get("/v2")
+
+        assert (wrong_method.status, wrong_path.status) == (405, 404)
+        assert wrong_method.headers["Allow"] == "POST"
+        for answer in (wrong_method, wrong_path):
+            assert (await answer.json(content_type="application/problem+json"))["detail"]
+
+
+async def test_a_store_that_cannot_tell_now_is_not_an_unknown_customer() -> None:
+    """404 would make a caller create it anew."""
+    world = World()
+    world.store.fails = True
+    async with opened(world) as client:
+        answer = await client.get("/v1/customers/c-1")
+
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "1"
+
+
+async def test_a_fault_of_ours_is_answered_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller learns no inner workings; the log has the trace."""
+
+    def broken() -> list[dict[str, object]]:
+        raise RuntimeError("inner workings")
+
+    async with opened(World(), rules=broken) as client:
+        answer = await client.get("/v1/rules")
+
+        assert answer.status == 500
+        assert "inner workings" not in await answer.text()
+    assert "inner workings" in caplog.text
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_livez_fails_when_a_shard_with_lag_makes_no_progress() -> None:
+    """Then a restart may help; and the answer says which shard it is."""
+    world = World()
+    world.statuses = [ShardStatus(1, "running", "", 0, {"orders": Lag(9, 1)})]
+    async with opened(world) as client:
+        world.monotonic_ms = STALL_MS_MAX
+        assert (await client.get("/livez")).status == 200
+        world.monotonic_ms = STALL_MS_MAX + 1
+        answer = await client.get("/livez")
+
+        assert answer.status == 503
+        assert "shard 1" in (await answer.json())["checks"]["shards"]["detail"]
+        assert "rapport_live 0.0" in await (await client.get("/metrics")).text()
+
+
+async def test_readyz_tells_each_part_with_its_reason() -> None:
+    """On call at 3 a.m.: what is it?"""
+    world = World()
+    world.statuses = [ShardStatus(1, "claiming", "", None, {})]
+
+    async def redis() -> Check:
+        raise StoreDownError("loading", "soon")
+
+    async def log() -> Check:
+        return Check(ok=True)
+
+    async with opened(world, probes={"redis": redis, "log": log}) as client:
+        answer = await client.get("/readyz")
+
+        assert answer.status == 503
+        assert await answer.json() == {
+            "ok": False,
+            "checks": {
+                "redis": {"ok": False, "detail": "Redis is not available (loading): soon"},
+                "log": {"ok": True, "detail": ""},
+                "fence": {"ok": False, "detail": "shard 1 is claiming"},
+            },
+        }
+        assert 'rapport_ready{part="redis"} 0.0' in await (await client.get("/metrics")).text()
+
+
+async def test_metrics_tell_lag_and_requests_by_route_and_never_by_path() -> None:
+    """Each path as a label would be a series for every customer."""
+    world = World()
+    world.statuses = [ShardStatus(1, "running", "", 0, {"orders": Lag(9, 1_500)})]
+    async with opened(world) as client:
+        for path in ("/v1/customers/1", "/v1/customers/2", "/nowhere/1"):
+            await client.get(path)
+        answer = await client.get("/metrics")
+        text = await answer.text()
+
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    assert 'rapport_lag_seconds{shard="1",topic="orders"} 1.5' in text
+    assert (
+        'rapport_http_request_seconds_count{method="GET",route="/v1/customers/{id}",status="404"}'
+        " 2.0" in text
+    )
+    assert 'route="other",status="404"} 1.0' in text
+    assert "nowhere" not in text
+
+
+async def test_it_listens_where_it_was_told_and_ends_when_told() -> None:
+    """Port 0 asks the system; the answer says which it was."""
+    runner, address = await serve(application(World().ports(), LOOPBACK, None), LOOPBACK)
+    try:
+        async with ClientSession() as session:
+            answer = await session.get(f"http://{address.host}:{address.port}/livez")
+            assert answer.status == 200
+            with pytest.raises(OSError, match="address already in use"):
+                await serve(
+                    application(World().ports(), LOOPBACK, None),
+                    Address(address.host, address.port),
+                )
+    finally:
+        await runner.cleanup()
