@@ -19,7 +19,7 @@ from collections import deque
 from typing import Final
 
 CONCURRENCY_MAX: Final = 16
-FAILURES_ROW_MAX: Final = 10  # at 30 % failures, one chance in 170,000 of opening by bad luck
+FAILURES_ROW_MAX: Final = 10  # at 30 % failures, one chance in 170,000 of bad luck
 OUTCOMES_KEPT: Final = 50
 FAILURES_SHARE: Final = 0.5
 OPEN_MS_MIN: Final = 1_000

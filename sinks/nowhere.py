@@ -15,5 +15,5 @@ class NowhereSink:
     def body(self, action: Action) -> bytes:
         return payload.body(action)
 
-    async def deliver(self, action: Action, body: bytes) -> Receipt:
+    async def deliver(self, action: Action, body: bytes) -> Receipt:  # noqa: ARG002  the sink's promise
         return Rejected(self._reason)

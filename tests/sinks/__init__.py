@@ -1,0 +1,1 @@
+"""Tests of the sinks: pure policies on times handed in, and HTTP against a receiver on loopback."""
