@@ -64,7 +64,6 @@ class HealthScore:
     band: Register
     trend: Register
     confidence: Register
-    events_count: Register
     places: tuple[SignalPlace, ...]
     components: Floats
     signals: Floats
@@ -76,7 +75,9 @@ class HealthScore:
         level = builder.score("health")
         band = builder.score("health.band", BAND_TEXTS)
         confidence = builder.score("health.confidence")
-        events_count = builder.score("events_count")
+        known_for = builder.read(
+            builder.aggregate(AggregateKind.FIRST, builder.whole), Reading.SINCE
+        )
         phrases = _phrases(health)
         reason = builder.score("health.top_reason", tuple(phrases))
         components: list[list[float]] = []
@@ -90,7 +91,7 @@ class HealthScore:
                 signals.append(_signal_row(builder, signal, target, phrases))
             components.append(_component_row(builder, component, first))
         settings = [
-            *(each.number for each in (level, band, confidence, reason, events_count)),
+            *(each.number for each in (level, band, confidence, reason, known_for)),
             health.bands.amber,
             health.bands.green,
             health.bands.margin,
@@ -111,7 +112,6 @@ class HealthScore:
             band=band,
             trend=trend,
             confidence=confidence,
-            events_count=events_count,
             places=tuple(places),
             components=_table(components, COMPONENT_COLUMNS),
             signals=_table(signals, SIGNAL_COLUMNS),

@@ -3,8 +3,9 @@
 Promise   Level and points depend only on the event's registers, never on what was scored before; only
           the band has a memory (two words of the row). The points of all signals and the weighted
           starts of the components add up to the level.
-How       For each event: which components have data, their shares, each signal's points within its
-          limit, each component within 0..100, the level as their weighted mean. Formulas: health.py.
+How       Which components have data, their shares, each signal's points within its limit, each component
+          within 0..100, the level as their weighted mean. Formulas: health.py. Signal by signal, the
+          inner loop over events, because registers lie that way; only the bands go event by event.
           Models are tables of numbers (columns below), so a new model compiles nothing.
 Not here  Filling the tables (health.py).
 """
@@ -18,7 +19,6 @@ import numpy.typing as npt
 from processors.compiled import compiled
 from processors.fold import ADMITTED
 from processors.model import Shape, SignalKind
-from processors.tables import EVENTS, FIRST
 
 # Columns of the table of components. "Register" stands for its number.
 WEIGHT, START, SILENCE_COUNTS, SINCE, LEVEL_TARGET, SIGNAL_FIRST, SIGNALS = range(7)
@@ -28,9 +28,12 @@ KIND, INPUT, SECOND, THIRD, HALF_LIFE, USUAL_HALF_LIFE, EVIDENCE = range(7)
 SHAPE, X_FIRST, X_LAST, AT_FIRST, AT_LAST, POINTS_TARGET, COSTS, GIVES = range(7, 15)
 SIGNAL_COLUMNS: Final = 15
 # The settings: registers, then bands and limits, then the place of the band's state in the row.
-TO_LEVEL, TO_BAND, TO_CONFIDENCE, TO_REASON, TO_EVENTS = range(5)
+TO_LEVEL, TO_BAND, TO_CONFIDENCE, TO_REASON, KNOWN_FOR = range(5)
 AMBER, GREEN, MARGIN, DWELL, POINTS_MAX, FRESHNESS, BAND_AT = range(5, 12)
 SETTINGS: Final = 12
+# Rows of the scratch space, a number an event each. SHARE, GAINS and LOSSES: of one component.
+KNOWN, SILENCE, LEVEL, SHARE, GAINS, LOSSES = range(6)
+SUMS: Final = 6
 
 NO_BAND, RED, BAND_AMBER, BAND_GREEN = range(4)
 LEVEL_MAX: Final = 100.0
@@ -65,89 +68,145 @@ def shaped(signal: Floats, x: float) -> float:
     return signal[AT_FIRST] * x / (x + signal[X_FIRST])
 
 
-@compiled("f8(f8[::1], f8[:, ::1], i8)")
-def points_of(signal: Floats, registers: Floats, event: int) -> float:
-    """The points of one signal at one event, before any limit; 0 where it has nothing to say."""
-    x = registers[np.int64(signal[INPUT]), event]
-    if math.isnan(x):
-        return 0.0
+@compiled("f8(f8[::1], f8)")
+def span_ratio(signal: Floats, span_ms: float) -> float:
+    """What a steady rate over `span_ms` leaves in the count of short half-life, over the long one's."""
+    if span_ms <= 0.0:
+        return 1.0
+    late = signal[HALF_LIFE] * (1.0 - halved(span_ms, signal[HALF_LIFE]))
+    usual = signal[USUAL_HALF_LIFE] * (1.0 - halved(span_ms, signal[USUAL_HALF_LIFE]))
+    return late / usual
+
+
+@compiled("void(f8[::1], f8[:, ::1], i8)")
+def fill_points(signal: Floats, registers: Floats, count: int) -> None:
+    """The points of one signal at each event, before any limit; 0 where it has nothing to say."""
+    target = registers[np.int64(signal[POINTS_TARGET])]
+    measure = registers[np.int64(signal[INPUT])]
+    second = registers[np.int64(signal[SECOND])]
+    third = registers[np.int64(signal[THIRD])]
     kind = signal[KIND]
-    if kind == _SINCE:
-        return shaped(signal, x / _DAY_MS)
-    if kind == _MEAN:
-        weight = registers[np.int64(signal[SECOND]), event]
-        if weight <= 0.0:
-            return 0.0
-        return shaped(signal, x / weight) * (weight / (weight + signal[EVIDENCE]))
-    if kind == _PACE:
-        span_ms = registers[np.int64(signal[THIRD]), event]
-        if math.isnan(span_ms):
-            return 0.0
-        expected = registers[np.int64(signal[SECOND]), event]
-        if span_ms > 0.0:
-            late = signal[HALF_LIFE] * (1.0 - halved(span_ms, signal[HALF_LIFE]))
-            usual = signal[USUAL_HALF_LIFE] * (1.0 - halved(span_ms, signal[USUAL_HALF_LIFE]))
-            expected *= late / usual
-        return shaped(signal, (x + signal[EVIDENCE]) / (expected + signal[EVIDENCE]))
-    return shaped(signal, x)
+    evidence = signal[EVIDENCE]
+    for i in range(count):
+        x = measure[i]
+        points = 0.0
+        if math.isnan(x):
+            pass
+        elif kind == _SINCE:
+            points = shaped(signal, x / _DAY_MS)
+        elif kind == _MEAN:
+            if second[i] > 0.0:
+                points = shaped(signal, x / second[i]) * (second[i] / (second[i] + evidence))
+        elif kind == _PACE:
+            if not math.isnan(third[i]):
+                expected = second[i] * span_ratio(signal, third[i])
+                points = shaped(signal, (x + evidence) / (expected + evidence))
+        else:
+            points = shaped(signal, x)
+        target[i] = points
 
 
-@compiled("f8(f8[::1], f8[:, ::1], f8[:, ::1], i8, f8, f8[::1])")
-def component_level(
+@compiled("void(f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1], i8)")
+def weigh(
+    components: Floats, settings: Floats, registers: Floats, sums: Floats, count: int
+) -> None:
+    """Fill sums[KNOWN], the weight that has data, 0 where nothing is known; and the confidence.
+
+    Finds in sums[SILENCE] how much silence is worth by now.
+    """
+    fresh = registers[np.int64(settings[TO_CONFIDENCE])]
+    known = sums[KNOWN]
+    seen = sums[LEVEL]
+    total = 0.0
+    for i in range(count):
+        fresh[i] = known[i] = seen[i] = 0.0
+    for c in range(components.shape[0]):
+        weight = components[c, WEIGHT]
+        total += weight
+        silence_counts = components[c, SILENCE_COUNTS] != 0.0
+        since_ms = registers[np.int64(components[c, SINCE])]
+        for i in range(count):
+            never = math.isnan(since_ms[i])
+            if not never:
+                seen[i] = 1.0
+            if silence_counts:
+                known[i] += weight
+                fresh[i] += weight * sums[SILENCE, i]
+            elif not never:
+                known[i] += weight
+                fresh[i] += weight * halved(since_ms[i], settings[FRESHNESS])
+    for i in range(count):
+        known[i] *= seen[i]
+        fresh[i] *= seen[i] / total
+
+
+@compiled("void(f8[::1], f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1], i8)")
+def add_component(
     component: Floats,
     signals: Floats,
-    registers: Floats,
-    event: int,
-    share: float,
     settings: Floats,
-) -> float:
-    """The component's level; fills in what each of its signals does to health, in points.
+    registers: Floats,
+    sums: Floats,
+    count: int,
+) -> None:
+    """Add the component to sums[LEVEL], and fill in what each of its signals does to health.
 
     Beyond 0 or 100 the points that push further count for less, by one factor, so that the sum holds.
     """
-    limit = settings[POINTS_MAX] / share
-    gains = 0.0
-    costs = 0.0
-    first = np.int64(component[SIGNAL_FIRST])
-    end = first + np.int64(component[SIGNALS])
-    for k in range(first, end):
-        points = min(max(points_of(signals[k], registers, event), -limit), limit)
-        registers[np.int64(signals[k, POINTS_TARGET]), event] = points
-        gains += max(points, 0.0)
-        costs += min(points, 0.0)
-    level = component[START] + gains + costs
-    gain = share
-    cost = share
-    if level > LEVEL_MAX:
-        gain *= (LEVEL_MAX - component[START] - costs) / gains
-        level = LEVEL_MAX
-    elif level < 0.0:
-        cost *= (component[START] + gains) / -costs
-        level = 0.0
-    for k in range(first, end):
-        target = np.int64(signals[k, POINTS_TARGET])
-        points = registers[target, event]
-        registers[target, event] = points * (gain if points > 0.0 else cost)
-    registers[np.int64(component[LEVEL_TARGET]), event] = level
-    return level
-
-
-@compiled("i8(f8[:, ::1], f8[:, ::1], i8)")
-def top_reason(signals: Floats, registers: Floats, event: int) -> int:
-    """The phrase of what costs most or, where nothing costs a point, of what gives most; 0: none."""
-    worst = -REASON_POINTS_MIN
-    best = 0.0
-    costs = 0
-    gives = 0
+    since_ms = registers[np.int64(component[SINCE])]
+    levels = registers[np.int64(component[LEVEL_TARGET])]
+    silence_counts = component[SILENCE_COUNTS] != 0.0
+    share, gains, costs = sums[SHARE], sums[GAINS], sums[LOSSES]
+    for i in range(count):
+        has_data = sums[KNOWN, i] > 0.0 and (silence_counts or not math.isnan(since_ms[i]))
+        share[i] = component[WEIGHT] / sums[KNOWN, i] if has_data else 0.0
+        gains[i] = costs[i] = 0.0
     for k in range(signals.shape[0]):
-        points = registers[np.int64(signals[k, POINTS_TARGET]), event]
-        if points <= worst:
-            worst = points
-            costs = np.int64(signals[k, COSTS])
-        elif points > best:
-            best = points
-            gives = np.int64(signals[k, GIVES])
-    return costs if costs > 0 else gives
+        fill_points(signals[k], registers, count)
+        points = registers[np.int64(signals[k, POINTS_TARGET])]
+        for i in range(count):
+            # Without data the share is 0, and so are the points.
+            limit = settings[POINTS_MAX] / share[i] if share[i] > 0.0 else 0.0
+            points[i] = min(max(points[i], -limit), limit)
+            gains[i] += max(points[i], 0.0)
+            costs[i] += min(points[i], 0.0)
+    start = component[START]
+    for i in range(count):
+        level = min(max(start + gains[i] + costs[i], 0.0), LEVEL_MAX)
+        sums[LEVEL, i] += share[i] * level
+        levels[i] = level if share[i] > 0.0 else math.nan
+        gain = cost = share[i]
+        if start + gains[i] + costs[i] > LEVEL_MAX:
+            gain *= (LEVEL_MAX - start - costs[i]) / gains[i]
+        elif start + gains[i] + costs[i] < 0.0:
+            cost *= (start + gains[i]) / -costs[i]
+        gains[i] = gain
+        costs[i] = cost
+    for k in range(signals.shape[0]):
+        points = registers[np.int64(signals[k, POINTS_TARGET])]
+        for i in range(count):
+            points[i] = points[i] * (gains[i] if points[i] > 0.0 else costs[i]) + 0.0  # no -0.0
+
+
+@compiled("void(f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1], i8)")
+def fill_reasons(
+    signals: Floats, settings: Floats, registers: Floats, sums: Floats, count: int
+) -> None:
+    """The phrase of what costs most or, where nothing costs a point, of what gives most; 0: none."""
+    reasons = registers[np.int64(settings[TO_REASON])]
+    most = sums[GAINS]
+    for i in range(count):
+        reasons[i] = most[i] = 0.0
+    for k in range(signals.shape[0]):
+        points = registers[np.int64(signals[k, POINTS_TARGET])]
+        for i in range(count):
+            # Once something costs a point, `most` is negative, and what gives no longer matters.
+            if points[i] <= -REASON_POINTS_MIN and points[i] < most[i]:
+                most[i] = points[i]
+                reasons[i] = signals[k, COSTS]
+            elif most[i] >= 0.0 and points[i] > most[i]:
+                most[i] = points[i]
+                reasons[i] = signals[k, GIVES]
 
 
 @compiled("i8(f8, i8[::1], i8, f8[::1])")
@@ -190,45 +249,22 @@ def score(
     count: int,
 ) -> None:
     """Score the admitted among the first `count` events, in order; see Scores.run for the arrays."""
+    sums = np.empty((SUMS, count))
+    known_ms = registers[np.int64(settings[KNOWN_FOR])]
     for i in range(count):
-        if status[i] != ADMITTED:
-            continue
-        whole = whole_rows[slots[i]]
-        registers[np.int64(settings[TO_EVENTS]), i] = whole[EVENTS]
-        silence = 1.0 - halved(now_ms[i] - whole[FIRST], settings[FRESHNESS])
-        seen = False
-        total = 0.0
-        known = 0.0
-        fresh = 0.0
-        for c in range(components.shape[0]):
-            weight = components[c, WEIGHT]
-            total += weight
-            since_ms = registers[np.int64(components[c, SINCE]), i]
-            seen = seen or not math.isnan(since_ms)
-            if components[c, SILENCE_COUNTS] != 0.0:
-                known += weight
-                fresh += weight * silence
-            elif not math.isnan(since_ms):
-                known += weight
-                fresh += weight * halved(since_ms, settings[FRESHNESS])
-        level = 0.0
-        for c in range(components.shape[0]):
-            has_data = components[c, SILENCE_COUNTS] != 0.0 or not math.isnan(
-                registers[np.int64(components[c, SINCE]), i]
-            )
-            if seen and has_data:
-                share = components[c, WEIGHT] / known
-                level += share * component_level(
-                    components[c], signals, registers, i, share, settings
-                )
-            else:
-                registers[np.int64(components[c, LEVEL_TARGET]), i] = math.nan
-                first = np.int64(components[c, SIGNAL_FIRST])
-                for k in range(first, first + np.int64(components[c, SIGNALS])):
-                    registers[np.int64(signals[k, POINTS_TARGET]), i] = 0.0
-        level = min(max(level, 0.0), LEVEL_MAX) if seen else math.nan
-        band = next_band(level, whole, now_ms[i], settings) if seen else NO_BAND
-        registers[np.int64(settings[TO_LEVEL]), i] = level
-        registers[np.int64(settings[TO_BAND]), i] = band
-        registers[np.int64(settings[TO_CONFIDENCE]), i] = fresh / total if seen else 0.0
-        registers[np.int64(settings[TO_REASON]), i] = top_reason(signals, registers, i)
+        sums[SILENCE, i] = 1.0 - halved(known_ms[i], settings[FRESHNESS])
+    weigh(components, settings, registers, sums, count)
+    sums[LEVEL] = 0.0
+    for c in range(components.shape[0]):
+        first = np.int64(components[c, SIGNAL_FIRST])
+        own = signals[first : first + np.int64(components[c, SIGNALS])]
+        add_component(components[c], own, settings, registers, sums, count)
+    fill_reasons(signals, settings, registers, sums, count)
+    levels = registers[np.int64(settings[TO_LEVEL])]
+    bands = registers[np.int64(settings[TO_BAND])]
+    for i in range(count):
+        levels[i] = math.nan
+        bands[i] = NO_BAND
+        if status[i] == ADMITTED and sums[KNOWN, i] > 0.0:
+            levels[i] = min(max(sums[LEVEL, i], 0.0), LEVEL_MAX)
+            bands[i] = next_band(levels[i], whole_rows[slots[i]], now_ms[i], settings)

@@ -35,6 +35,7 @@ from processors.register import Named, Register
 from processors.tables import EVENTS, FIRST, NEWEST
 
 REASONS_MAX: Final = 4
+_AT_ONCE: Final = 256  # customers whose numbers are Python objects at the same time
 POINTS_MIN: Final = 0.5  # what moves health less is not told
 _HUNDREDTHS: Final = 100.0
 
@@ -86,7 +87,7 @@ def list_anomalies(
 ) -> int:
     """The kept anomalies, the newest first: detector and time, value, usual and z; how many."""
     ever = whole[kept_at]
-    held = min(ever, kept)
+    held = int(min(ever, kept))
     for k in range(held):
         at = kept_at + 1 + (ever - 1 - k) % kept * KEPT_WORDS
         integers[2 * k] = whole[at + KEPT_DETECTOR]
@@ -174,6 +175,8 @@ class View:
         orders = _total(builder, "orders", "order.placed")
         returns = _total(builder, "returns", "order.returned")
         tickets = _open_tickets(builder)
+        events = builder.aggregate(AggregateKind.TOTAL, builder.whole)
+        builder.names["events_count"] = Named(builder.read(events, Reading.COUNT))
         shown = [health.level, health.trend, health.confidence, orders[1], returns[1]]
         shown += [health.band, orders[0], returns[0], tickets]
         return cls(
@@ -199,28 +202,17 @@ class View:
         events: Integers,
     ) -> list[bytes]:
         """The views of these customers; see Scores.views for the arrays."""
-        count = len(customer_ids)
-        width = REASONS_MAX + 3 * self.kept
-        numbers = np.empty((count, NUMBERS + width), dtype=np.float64)
-        integers = np.empty((count, INTEGERS + REASONS_MAX + 2 * self.kept), dtype=np.int64)
-        gather(
-            self.shown,
-            self.places,
-            registers,
-            whole_rows.view(np.float64),
-            whole_rows,
-            slots,
-            now_ms,
-            events,
-            numbers,
-            integers,
-        )
-        return [
-            self._one(customer_id, of_numbers, of_integers)
-            for customer_id, of_numbers, of_integers in zip(
-                customer_ids, numbers.tolist(), integers.tolist(), strict=True
-            )
-        ]
+        views: list[bytes] = []
+        for first in range(0, len(customer_ids), _AT_ONCE):
+            end = first + _AT_ONCE
+            part = customer_ids[first:end]
+            of = events[first:end]
+            numbers = np.empty((len(part), NUMBERS + REASONS_MAX + 3 * self.kept))
+            integers = np.empty((len(part), INTEGERS + REASONS_MAX + 2 * self.kept), dtype=np.int64)
+            place = (registers, whole_rows.view(np.float64), whole_rows, slots, now_ms)
+            gather(self.shown, self.places, *place, of, numbers, integers)
+            views += map(self._one, part, numbers.tolist(), integers.tolist())
+        return views
 
     def _one(self, customer_id: str, numbers: list[float], integers: list[int]) -> bytes:
         return orjson.dumps(
