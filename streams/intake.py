@@ -4,6 +4,7 @@ Promise   200 means that the accepted events are in the log, as durable as the l
           other answer means that the request may be sent again as it is: ids tell repetitions.
 How       The body is read within bounds, taken apart (ingest.py), and appended in one call.
 Limits    BODIES_BYTES_MAX over all requests at once, then 503; BODY_SECONDS_MAX to send a body.
+          PARSING_MAX large bodies are parsed at once, each up to INFLATED_BYTES_MAX; the rest wait.
 Not here  What is in a body (ingest.py). The logs: redis_log.py, kafka_producer.py.
 
 Answers
@@ -37,6 +38,7 @@ BODY_SECONDS_MAX: Final = 30.0
 APPEND_SECONDS_MAX: Final = 10.0  # a log that takes longer is down; Kafka's own retries fit in
 RETRY_SECONDS: Final = 1
 INLINE_BYTES_MAX: Final = 64 * 1024  # parsing more would hold up the other requests
+PARSING_MAX: Final = 2  # of the large or packed ones at once: until parsed, their size is not known
 
 assert BODIES_BYTES_MAX >= BODY_BYTES_MAX + INFLATED_BYTES_MAX, "one request of any size fits"
 
@@ -62,6 +64,7 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._pool = _Pool()
+        self._parsing = asyncio.Semaphore(PARSING_MAX)
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer one request."""
@@ -96,18 +99,20 @@ class Intake:
         except TimeoutError:
             detail = f"the body did not come within {BODY_SECONDS_MAX:g} s"
             return problem(408, "too_slow", detail)
-        body = b"".join(chunks)
-        is_inline = len(body) <= INLINE_BYTES_MAX and not body.startswith(GZIP_MAGIC)
-        if not is_inline and not held.take(INFLATED_BYTES_MAX):
+        parsed = await self._parse(request, b"".join(chunks))
+        if not held.take(sum(len(value) for _, value in parsed.accepted)):
             return _busy("too many bodies are being received")
-        now_ms, fill = self._clock.now_ms(), request.query.get("fill") == "1"
-        if is_inline:
-            parsed = parse(body, content_type=request.content_type, now_ms=now_ms, fill=fill)
-        else:
-            parsed = await asyncio.to_thread(
-                parse, body, content_type=request.content_type, now_ms=now_ms, fill=fill
-            )
         return await self._append(parsed)
+
+    async def _parse(self, request: web.Request, body: bytes) -> Body:
+        content_type, now_ms = request.content_type, self._clock.now_ms()
+        fill = request.query.get("fill") == "1"
+        if len(body) <= INLINE_BYTES_MAX and not body.startswith(GZIP_MAGIC):
+            return parse(body, content_type=content_type, now_ms=now_ms, fill=fill)
+        async with self._parsing:
+            return await asyncio.to_thread(
+                parse, body, content_type=content_type, now_ms=now_ms, fill=fill
+            )
 
     async def _append(self, body: Body) -> web.Response:
         if body.accepted:
