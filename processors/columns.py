@@ -7,7 +7,7 @@ Limits    TEXTS_MAX distinct texts a field are remembered; beyond that the memor
 Not here  Which registers there are (plan.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ def text_hash(text: str) -> float:
     return float(xxh3_64_intdigest(text.encode()) & ((1 << HASH_BITS) - 1))
 
 
-def id_hashes(events: list[Event]) -> list[int]:
+def id_hashes(events: Sequence[Event]) -> list[int]:
     """What is remembered of each event's id: 63 bits of a hash, never zero."""
     return [(xxh3_64_intdigest(event.id.encode()) & _POSITIVE) or 1 for event in events]
 
@@ -94,7 +94,7 @@ class EventColumns:
             for name in dict.fromkeys([*asked.tests, *asked.hashes])
         ]
 
-    def fill(self, events: list[Event], registers: Floats, codes: Integers) -> None:
+    def fill(self, events: Sequence[Event], registers: Floats, codes: Integers) -> None:
         """Write every event register for these events.
 
         Args:

@@ -6,7 +6,7 @@ How       A row is `words` 8-byte words. Most are zero (zero means "never happen
           the bytes are: fingerprint of the layout (8 bytes), one bit a word, then the words that are
           not zero, little-endian. The layout itself is kept beside the rows under its fingerprint.
 Limits    ROW_WORDS_MAX words.
-Not here  What a column means (plan.py, fold.py). Where rows live (profile.py, streams/store.py).
+Not here  What a column means (plan.py, fold.py). Where rows live (profiles.py, streams/store.py).
 """
 
 import hashlib

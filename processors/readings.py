@@ -46,6 +46,40 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
+@compiled("UniTuple(f8, 5)(f8[::1], i8[::1], i8, i8, i8, UniTuple(f8, 4))")
+def add_tiles(
+    row: Floats,
+    whole: Integers,
+    tiles_at: int,
+    window_ms: int,
+    start: int,
+    exact: tuple[float, float, float, float],
+) -> tuple[float, float, float, float, float]:
+    """What stands in the tiles after `start`, added to count, sum, least and most of exact events.
+
+    The fifth number is how many events are in the tile that the window only partly covers.
+    """
+    count, total, low, high = exact
+    partial = 0.0
+    newest = whole[tiles_at]
+    tile_ms = (window_ms + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
+    oldest = (start + 1) // tile_ms
+    for tile in range(max(oldest, newest - TILES + 1), newest + 1):
+        k = tiles_at + 1 + tile % TILES
+        held = whole[k]
+        if held == 0:
+            continue
+        share = 1.0
+        if tile == oldest and start + 1 > tile * tile_ms:
+            share = ((tile + 1) * tile_ms - (start + 1)) / tile_ms
+            partial += held
+        count += share * held
+        total += share * row[k + TILES]
+        low = min(low, row[k + 2 * TILES])
+        high = max(high, row[k + 3 * TILES])
+    return count, total, low, high, partial
+
+
 @compiled("f8(f8[::1], i8[::1], i8, i8, i8, i8, i8, i8)")
 def read_window(
     row: Floats,
@@ -63,7 +97,6 @@ def read_window(
     total = 0.0
     low = math.inf
     high = -math.inf
-    partial = 0.0
     for k in range(whole[at] - 1, -1, -1):
         if whole[at + 1 + k] <= start:
             break
@@ -72,22 +105,8 @@ def read_window(
         total += value
         low = min(low, value)
         high = max(high, value)
-    newest = whole[tiles_at]
-    tile_ms = (window_ms + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
-    oldest = (start + 1) // tile_ms
-    for tile in range(max(oldest, newest - TILES + 1), newest + 1):
-        k = tiles_at + 1 + tile % TILES
-        held = whole[k]
-        if held == 0:
-            continue
-        share = 1.0
-        if tile == oldest and start + 1 > tile * tile_ms:
-            share = ((tile + 1) * tile_ms - (start + 1)) / tile_ms
-            partial += held
-        count += share * held
-        total += share * row[k + TILES]
-        low = min(low, row[k + 2 * TILES])
-        high = max(high, row[k + 3 * TILES])
+    older = add_tiles(row, whole, tiles_at, window_ms, start, (count, total, low, high))
+    count, total, low, high, partial = older
     if reading == _COUNT:
         return count
     if reading == _SUM:

@@ -6,6 +6,7 @@ How       Row layout: the states first (their places were promised when asked fo
 Not here  Asking (plan.py). The kernels (machine.py, fold.py, readings.py, averages.py).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from processors.aggregate import WINDOW_WORDS, Aggregate, AggregateKind
 from processors.layout import Layout
-from processors.register import Asked, Named, Read, Register, Stage
+from processors.register import Asked, Named, Read, Register, Stage, TimeAverage
 
 CORE_STATES: Final = (("newest_ms", 1), ("first_ms", 1), ("events_count", 1))
 NEWEST, FIRST, EVENTS, RECENT_IDS = 0, 1, 2, 3  # the first words of every row
@@ -65,18 +66,17 @@ def compile_plan(
     Raises:
         ValueError: The row would be too wide.
     """
-    averages = [
-        (f"average|{each.source.name}|{each.half_life_ms}", AVERAGE_WORDS)
-        for each in asked.averages
-    ]
     windows = _windows(asked.reads)
-    tiles = [
-        (_tiles_name(aggregate, window_ms), WINDOW_WORDS)
-        for aggregate in asked.aggregates
-        for window_ms in windows.get(aggregate.name, ())
-    ]
-    kept = [(each.name, each.words) for each in asked.aggregates]
-    layout = Layout.of([*asked.states, *averages, *kept, *tiles])
+    listed = [(each, window_ms) for each in asked.aggregates for window_ms in windows[each.name]]
+    layout = Layout.of(
+        [
+            *asked.states,
+            *((_average_name(each), AVERAGE_WORDS) for each in asked.averages),
+            *((each.name, each.words) for each in asked.aggregates),
+            *((_tiles_name(each, window_ms), WINDOW_WORDS) for each, window_ms in listed),
+        ]
+    )
+    first_word = {name: first for name, (first, _) in layout.columns.items()}
     return Plan(
         layout=layout,
         registers=registers,
@@ -88,14 +88,7 @@ def compile_plan(
             for stage, operations in asked.operations.items()
         },
         folds=_folds(asked.aggregates, windows, layout),
-        windows=_matrix(
-            [
-                [window_ms, layout.columns[_tiles_name(aggregate, window_ms)][0]]
-                for aggregate in asked.aggregates
-                for window_ms in windows.get(aggregate.name, ())
-            ],
-            2,
-        ),
+        windows=_matrix([[ms, first_word[_tiles_name(each, ms)]] for each, ms in listed], 2),
         before=_reads([each for each in asked.reads if each.before], layout),
         after=_reads([each for each in asked.reads if not each.before], layout),
         averages=_matrix(
@@ -103,7 +96,7 @@ def compile_plan(
                 [
                     each.source.number,
                     each.target.number,
-                    layout.columns[f"average|{each.source.name}|{each.half_life_ms}"][0],
+                    first_word[_average_name(each)],
                     each.half_life_ms,
                 ]
                 for each in asked.averages
@@ -119,17 +112,21 @@ def _matrix(rows: list[list[int]], columns: int) -> npt.NDArray[np.int64]:
     return np.array(rows, dtype=np.int64).reshape(len(rows), columns)
 
 
+def _average_name(average: TimeAverage) -> str:
+    return f"average|{average.source.name}|{average.half_life_ms}"
+
+
 def _tiles_name(aggregate: Aggregate, window_ms: int) -> str:
     return f"{aggregate.name}|tiles|{window_ms}"
 
 
-def _windows(reads: list[Read]) -> dict[str, list[int]]:
+def _windows(reads: list[Read]) -> defaultdict[str, list[int]]:
     """The windows that are read of each EVENTS aggregate, in a fixed order."""
     found: dict[str, set[int]] = {}
     for read in reads:
         if read.aggregate.kind == AggregateKind.EVENTS:
             found.setdefault(read.aggregate.name, set()).add(read.window_ms)
-    return {name: sorted(windows) for name, windows in found.items()}
+    return defaultdict(list, {name: sorted(windows) for name, windows in found.items()})
 
 
 def _folds(
@@ -138,7 +135,7 @@ def _folds(
     rows: list[list[int]] = []
     window_first = 0
     for each in aggregates:
-        count = len(windows.get(each.name, ()))
+        count = len(windows[each.name])
         rows.append(
             [
                 each.kind,

@@ -23,7 +23,7 @@ from processors.batch import DeadLetter, Origin, Records
 from processors.decode import decode
 from processors.fold import ADMITTED
 from processors.layout import Layout, pack
-from processors.profile import TABLE_BYTES_MAX, Table
+from processors.profiles import TABLE_BYTES_MAX, Table
 from rules.action import Action
 from streams.source import Chunk, Source
 from streams.step import Engine, Observed, run

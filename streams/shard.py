@@ -23,7 +23,7 @@ import msgspec
 from processors.batch import RECORDS_MAX, DeadLetter, Records
 from processors.decode import decode
 from processors.layout import LayoutError
-from processors.profile import Table
+from processors.profiles import Table
 from rules.action import Action
 from streams.commit import StandingWatch
 from streams.errors import DamagedError

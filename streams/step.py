@@ -30,7 +30,7 @@ from processors.layout import pack
 from processors.machine import run as run_program
 from processors.model import Model
 from processors.plan import PlanBuilder
-from processors.profile import TABLE_BYTES_MAX, Table
+from processors.profiles import TABLE_BYTES_MAX, Table
 from processors.register import Stage
 from processors.scores import Scores
 from processors.tables import NEWEST, Plan
@@ -155,17 +155,13 @@ def run(
     if not events:
         return Outcome([], [], [], [], [], 0, 0, 0, 0, (0,) * len(STAGES))
     count = len(events)
-    marks = [perf_counter_ns()]
     buffers = engine.buffers(count)
-    registers = buffers.registers
+    registers, status = buffers.registers, buffers.status
     programs = engine.plan.programs
+    marks = [perf_counter_ns()]
 
     # 1
-    slots = table.slots([event.customer_id for event in events])
-    buffers.slots[:count] = slots
-    buffers.times_ms[:count] = [event.at_ms for event in events]
-    buffers.id_hashes[:count] = id_hashes(events)
-    engine.columns.fill(events, registers, buffers.codes)
+    slots = _columns(engine, table, buffers, events)
     run_program(programs[Stage.EVENT], registers, count)
     marks.append(perf_counter_ns())
 
@@ -176,28 +172,22 @@ def run(
 
     # 3
     place = (registers, table.rows, table.whole_rows, buffers.slots, buffers.now_ms)
-    engine.scores.run(*place, buffers.status, count)
+    engine.scores.run(*place, status, count)
     _average(engine.plan, table, buffers, count)
     marks.append(perf_counter_ns())
 
     # 4
     run_program(programs[Stage.SCORE], registers, count)
-    verdicts = evaluate(engine.rule_plan, *place, buffers.status, count)
+    verdicts = evaluate(engine.rule_plan, *place, status, count)
     actions = actions_of(engine.rule_plan, verdicts, registers, events, shard)
     marks.append(perf_counter_ns())
     if observe is not None:
-        observe(Observed(events, registers, buffers.status[:count], verdicts.fires))
+        observe(Observed(events, registers, status[:count], verdicts.fires))
 
     # 5
-    last = _last_events(slots, buffers.status, count) if encode else {}
-    rows = pack(engine.plan.layout, table.whole_rows, np.array(list(last), dtype=np.int64))
-    indexes = np.array(list(last.values()), dtype=np.int64)
-    changed_ids = [events[index].customer_id for index in last.values()]
-    views = engine.scores.views(
-        registers, table.whole_rows, buffers.slots, buffers.now_ms, changed_ids, indexes
-    )
+    last = _last_events(slots, status, count) if encode else {}
+    changed_ids, rows, views = _changed(engine, table, buffers, events, last)
     dead = _late_letters(records, decoded, table, buffers, count)
-    status = buffers.status[:count]
     marks.append(perf_counter_ns())
     return Outcome(
         changed_ids,
@@ -205,12 +195,23 @@ def run(
         views,
         actions,
         dead,
-        admitted=int(np.count_nonzero(status == ADMITTED)),
-        duplicates=int(np.count_nonzero(status == DUPLICATE)),
+        admitted=int(np.count_nonzero(status[:count] == ADMITTED)),
+        duplicates=int(np.count_nonzero(status[:count] == DUPLICATE)),
         late=len(dead),
         suppressed=verdicts.suppressed,
-        stage_ns=tuple(b - a for a, b in pairwise(marks)),
+        stage_ns=tuple(after - before for before, after in pairwise(marks)),
     )
+
+
+def _columns(engine: Engine, table: Table, buffers: _Buffers, events: Sequence[Event]) -> list[int]:
+    """Fill the event registers and the kernels' columns; the rows of the events."""
+    count = len(events)
+    slots = table.slots([event.customer_id for event in events])
+    buffers.slots[:count] = slots
+    buffers.times_ms[:count] = [event.at_ms for event in events]
+    buffers.id_hashes[:count] = id_hashes(events)
+    engine.columns.fill(events, buffers.registers, buffers.codes)
+    return slots
 
 
 def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
@@ -245,6 +246,27 @@ def _average(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
             buffers.status,
             count,
         )
+
+
+def _changed(
+    engine: Engine,
+    table: Table,
+    buffers: _Buffers,
+    events: Sequence[Event],
+    last: dict[int, int],
+) -> tuple[list[str], list[bytes], list[bytes]]:
+    """Customers whose rows changed, their packed rows, and their views."""
+    ids = [events[index].customer_id for index in last.values()]
+    rows = pack(engine.plan.layout, table.whole_rows, np.array(list(last), dtype=np.int64))
+    views = engine.scores.views(
+        buffers.registers,
+        table.whole_rows,
+        buffers.slots,
+        buffers.now_ms,
+        ids,
+        np.array(list(last.values()), dtype=np.int64),
+    )
+    return ids, rows, views
 
 
 def _last_events(slots: list[int], status: Integers, count: int) -> dict[int, int]:

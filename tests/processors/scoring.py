@@ -15,7 +15,7 @@ from processors.machine import run
 from processors.model import Model
 from processors.model_file import default_model
 from processors.plan import PlanBuilder
-from processors.profile import Table
+from processors.profiles import Table
 from processors.register import Stage
 from processors.scores import Scores
 

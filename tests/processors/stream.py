@@ -10,7 +10,7 @@ from processors.columns import EventColumns, id_hashes
 from processors.event import Event
 from processors.fold import fold_events
 from processors.machine import run as run_program
-from processors.profile import Table
+from processors.profiles import Table
 from processors.register import Stage
 from processors.tables import Plan
 

@@ -13,7 +13,7 @@ from processors.columns import text_hash
 from processors.event import Event
 from processors.layout import Layout
 from processors.plan import PlanBuilder
-from processors.profile import Table
+from processors.profiles import Table
 from processors.register import Register
 from processors.tables import Plan
 from tests.processors import oracle
