@@ -68,6 +68,7 @@ class Body:
     """A body taken apart."""
 
     accepted: list[tuple[Event, bytes]]  # in their order, with the record to append
+    indexes: list[int]  # of each accepted event, its index in the body
     rejected: list[Rejected]
 
 
@@ -105,7 +106,7 @@ def parse(body: bytes, *, content_type: str, now_ms: int, fill: bool) -> Body:
         Rejected(int(dead.origin.position), dead.reason, dead.field, dead.detail, dead.at_byte)
         for dead in decoded.dead
     ]
-    return Body(accepted, rejected)
+    return Body(accepted, decoded.indexes, rejected)
 
 
 def _origin(now_ms: int) -> Callable[[int], Origin]:

@@ -2,10 +2,11 @@
 
 Promise   200 means that the accepted events are in the log, as durable as the log makes them; every
           other answer means that the request may be sent again as it is: ids tell repetitions.
-How       The body is read within bounds, taken apart (ingest.py), and appended in one call.
+How       The body is read within bounds, taken apart (ingest.py), and appended in calls of the size
+          that a log takes, one after the other; what the log refuses joins what was rejected.
 Limits    BODIES_BYTES_MAX over all requests at once, then 503; BODY_SECONDS_MAX to send a body.
           PARSING_MAX large bodies are parsed at once, each up to INFLATED_BYTES_MAX; the rest wait.
-Not here  What is in a body (ingest.py). The logs: redis_log.py, kafka_producer.py.
+Not here  What is in a body (ingest.py). The logs: redis_appender.py, kafka_producer.py.
 
 Answers
     200  {"accepted": n, "rejected": [{"index", "reason", "field", "detail", "at_byte"}, …]}: at least
@@ -18,18 +19,19 @@ Answers
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 from aiohttp import web
 
 from processors.event import Event
+from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, Appender
 from streams.clock import Clock
 from streams.errors import LogFullError, StreamsError
 from streams.inflate import GZIP_MAGIC
-from streams.ingest import BODY_BYTES_MAX, INFLATED_BYTES_MAX, Body, BodyError, parse
+from streams.ingest import BODY_BYTES_MAX, INFLATED_BYTES_MAX, Body, BodyError, Rejected, parse
 from streams.metrics import Metrics
 from streams.problem import problem
 
@@ -41,18 +43,6 @@ INLINE_BYTES_MAX: Final = 64 * 1024  # parsing more would hold up the other requ
 PARSING_MAX: Final = 2  # of the large or packed ones at once: until parsed, their size is not known
 
 assert BODIES_BYTES_MAX >= BODY_BYTES_MAX + INFLATED_BYTES_MAX, "one request of any size fits"
-
-
-class Appender(Protocol):
-    """The writing end of a log."""
-
-    async def append(self, events: Sequence[tuple[Event, bytes]]) -> None:
-        """Append the records, in their order per customer; return when all of them are durable.
-
-        Raises:
-            LogFullError: Too many wait already; none was appended.
-            StreamsError: Some may be durable and some not. The same may be appended again.
-        """
 
 
 class Intake:
@@ -115,27 +105,46 @@ class Intake:
             )
 
     async def _append(self, body: Body) -> web.Response:
-        if body.accepted:
-            try:
-                async with asyncio.timeout(APPEND_SECONDS_MAX):
-                    await self._appender.append(body.accepted)
-            except LogFullError as error:
-                return _busy(str(error), reason="log_full")
-            except TimeoutError:
-                return _busy(f"the log did not answer within {APPEND_SECONDS_MAX:g} s")
-            except StreamsError as error:
-                return _busy(str(error))
-        self._metrics.ingested(
-            accepted=len(body.accepted), rejected=[each.reason for each in body.rejected]
-        )
-        rejected = [asdict(each) for each in body.rejected]
-        if rejected and not body.accepted:
-            detail = f"none of the {len(rejected)} events was accepted; the first: " + str(
-                rejected[0]["detail"]
-            )
-            return problem(422, "rejected", detail, accepted=0, rejected=rejected)
-        answer = orjson.dumps({"accepted": len(body.accepted), "rejected": rejected})
-        return web.Response(body=answer, content_type="application/json")
+        rejected = list(body.rejected)
+        try:
+            async with asyncio.timeout(APPEND_SECONDS_MAX):
+                for first, call in _calls(body.accepted):
+                    for each in await self._appender.append(call):
+                        index = body.indexes[first + each.index]
+                        rejected.append(Rejected(index, each.reason, "", each.detail, None))
+        except LogFullError as error:
+            return _busy(str(error), reason="log_full")
+        except TimeoutError:
+            return _busy(f"the log did not answer within {APPEND_SECONDS_MAX:g} s")
+        except StreamsError as error:
+            return _busy(str(error))
+        rejected.sort(key=lambda each: each.index)
+        accepted = len(body.accepted) + len(body.rejected) - len(rejected)
+        self._metrics.ingested(accepted=accepted, rejected=[each.reason for each in rejected])
+        return _answer(accepted, rejected)
+
+
+def _calls(
+    records: Sequence[tuple[Event, bytes]],
+) -> Iterator[tuple[int, Sequence[tuple[Event, bytes]]]]:
+    """The records in calls of the size that an appender takes, each with the index of its first."""
+    first, size = 0, 0
+    for index, (_, value) in enumerate(records):
+        if index - first == APPEND_EVENTS_MAX or size + len(value) > APPEND_BYTES_MAX:
+            yield first, records[first:index]
+            first, size = index, 0
+        size += len(value)
+    if records:
+        yield first, records[first:]
+
+
+def _answer(accepted: int, rejected: Sequence[Rejected]) -> web.Response:
+    listed = [asdict(each) for each in rejected]
+    if rejected and not accepted:
+        detail = f"none of the {len(rejected)} events was accepted; first: {rejected[0].detail}"
+        return problem(422, "rejected", detail, accepted=0, rejected=listed)
+    answer = orjson.dumps({"accepted": accepted, "rejected": listed})
+    return web.Response(body=answer, content_type="application/json")
 
 
 class _Held:

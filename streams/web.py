@@ -29,10 +29,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from processors.event import ID_CHARS_MAX
 from streams.access import guard
+from streams.appender import Appender
 from streams.clock import Clock
 from streams.errors import StreamsError
 from streams.given import Address
-from streams.intake import Appender, Intake
+from streams.intake import Intake
 from streams.metrics import Metrics
 from streams.probes import Check, Probe, ask, fence, stalled
 from streams.problem import problem

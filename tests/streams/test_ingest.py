@@ -50,6 +50,7 @@ def test_among_lines_each_is_judged_by_itself(values: list[bytes]) -> None:
     body = taken(b"\n".join(values), LINES)
     faults = [explain(value.strip(), RECORD_MS) for value in values]
 
+    assert body.indexes == [index for index, fault in enumerate(faults) if fault is None]
     assert [value for _, value in body.accepted] == [
         value.strip() for value, fault in zip(values, faults, strict=True) if fault is None
     ]
@@ -110,7 +111,7 @@ def test_lines_are_recognised_although_one_of_them_is_bad(bad: bytes) -> None:
 
 def test_a_body_without_events_is_told_apart() -> None:
     """An empty array is an answer, an empty body is a mistake."""
-    assert taken(b" [] ") == Body([], [])
+    assert taken(b" [] ") == Body([], [], [])
     assert refused(b"") == "empty"
     assert refused(b" \n ") == "empty"
     assert refused(gzip.compress(b"")) == "empty"

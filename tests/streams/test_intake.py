@@ -194,6 +194,35 @@ async def test_a_body_too_large_to_parse_in_passing_is_parsed_all_the_same() -> 
     assert [value for _, value in world.log.records] == values
 
 
+async def test_what_the_log_refuses_is_listed_among_what_was_rejected() -> None:
+    """By its index in the body, although the log saw neither the bad ones nor the whole."""
+    world = World()
+    world.log.refuses = {"0", "1200"}
+    lines = [record(id=str(number)) for number in range(2_100)]
+    lines[1] = b"{}"
+    async with opened(world) as client:
+        told = await (await client.post(PATH, data=b"\n".join(lines))).json()
+
+    assert world.log.calls == [1_000, 1_000, 99]
+    assert told["accepted"] == len(world.log.records) == 2_097
+    assert [(bad["index"], bad["reason"]) for bad in told["rejected"]] == [
+        (0, "log"),
+        (1, "missing"),
+        (1_200, "log"),
+    ]
+
+
+async def test_no_call_to_the_log_has_more_bytes_than_it_takes() -> None:
+    """A producer refuses a larger one whole."""
+    world = World()
+    lines = [record(id=str(number), unknown="x" * 30_000) for number in range(100)]
+    async with opened(world) as client:
+        assert (await client.post(PATH, data=BytesIO(b"\n".join(lines)))).status == 200
+
+    assert world.log.calls == [34, 34, 32]
+    assert [value for _, value in world.log.records] == lines
+
+
 async def test_many_large_bodies_at_once_are_all_taken() -> None:
     """The bound is on what they are, not on what they might have been."""
     world, count = World(), 24

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
 from processors.event import Event
+from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, Refused
 from streams.clock import ManualClock
 from streams.errors import LogFullError, StoreDownError
 from streams.given import Address
@@ -21,22 +22,32 @@ LOOPBACK = Address("127.0.0.1", 0)
 
 
 class MemoryLog:
-    """Appends all or nothing, up to a capacity; may be made to fail or to hang."""
+    """Appends a call or nothing of it, up to a capacity; may be made to refuse, fail or hang."""
 
     def __init__(self, capacity: int = 100_000) -> None:
         self.capacity = capacity
         self.records: list[tuple[Event, bytes]] = []
         self.fails = False
         self.hangs = False
+        self.refuses: set[str] = set()  # ids
+        self.calls: list[int] = []
 
-    async def append(self, events: Sequence[tuple[Event, bytes]]) -> None:
+    async def append(self, records: Sequence[tuple[Event, bytes]]) -> Sequence[Refused]:
+        assert len(records) <= APPEND_EVENTS_MAX
+        assert sum(len(value) for _, value in records) <= APPEND_BYTES_MAX
         if self.hangs:
             await asyncio.Event().wait()
         if self.fails:
             raise StoreDownError("oom", "no memory left")
-        if len(self.records) + len(events) > self.capacity:
+        if len(self.records) + len(records) > self.capacity:
             raise LogFullError(0, len(self.records))
-        self.records += events
+        self.calls.append(len(records))
+        self.records += [each for each in records if each[0].id not in self.refuses]
+        return [
+            Refused(index, "log", "too large for the log")
+            for index, (event, _) in enumerate(records)
+            if event.id in self.refuses
+        ]
 
 
 class MemoryStore:
