@@ -224,6 +224,8 @@ class Shard:
             self.outbox.add(self._fence.outbox, len(actions))
             self._ports.committed(self.number, self._fence.outbox, actions)
         self.outbox.follow(settled)
+        assert work.begun_ns is not None, "begin comes before finish"
+        self._ports.stored(work, perf_counter_ns() - work.begun_ns)
 
     def is_full(self) -> bool:
         """Whether so many actions wait for delivery that consuming must stop. Asks Redis when so.
