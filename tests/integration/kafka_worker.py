@@ -1,0 +1,177 @@
+"""A worker in a process of its own, for tests that stop, kill and freeze it. Run as a script.
+
+It is `streams.worker` with rules of the test, and three switches that no product has:
+
+    naive       no fence: positions come from the group's committed offsets, rows are just written
+    unaligned   topics are not aligned in time
+    SIGUSR1     die between sending the next commit and reading its reply, as a power cut would
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from processors.batch import Records
+from processors.decode import decode
+from processors.model_file import default_model
+from processors.plan import PlanBuilder
+from processors.scores import Scores
+from rules.load import load
+from streams.deliveries import NoDeliveries
+from streams.faust_log import FaustLog
+from streams.kafka_settings import KafkaSettings
+from streams.keys import Keys
+from streams.metrics import Metrics
+from streams.outbox import encode
+from streams.ownership import Claim, HeldShard
+from streams.rows import Rows
+from streams.shard import Work
+from streams.step import Engine, run
+from streams.store import Command, Connection, StoreAddress
+from streams.worker import Parts, claims_of, until_signalled, warm, work
+
+
+def engine_of(rules: bytes) -> Engine:
+    """The engine with the default model and these rules.
+
+    It remembers one event id a customer: what the fence has to do, duplicates must not hide.
+    """
+    model = default_model()
+    model = replace(model, admit=replace(model.admit, duplicates_kept=1))
+    builder = PlanBuilder()
+    Scores.compile(builder, model)
+    return Engine(model, load({"test.toml": rules}, builder.names))
+
+
+class NaiveShard:
+    """A shard as one would write it without thinking of two owners."""
+
+    def __init__(self, parts: Parts, number: int) -> None:
+        self.number = number
+        self.engine = parts.engine()
+        self.table = self.engine.table()
+        self.connection = Connection(parts.store)
+        self.rows = Rows(self.connection, number)
+        self.offsets = committed(parts.kafka, number)
+
+    def is_full(self) -> bool:
+        return False
+
+    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+        del offsets  # Kafka keeps them, a second late
+        decoded = decode(records)
+        self.rows.keep_layout(self.engine.plan.layout)
+        ids = [event.customer_id for event in decoded.events]
+        missing = self.table.missing(ids)
+        if missing:
+            rows = self.rows.load(missing, lambda _fence: None)
+            self.table.insert(missing, rows, self.rows.layout_of, keep=ids)
+        outcome = run(self.engine, self.table, records, decoded, self.number)
+        keys = Keys.of(self.number)
+        commands: list[Command] = []
+        for customer, row, view in zip(
+            outcome.changed_ids, outcome.rows, outcome.views, strict=True
+        ):
+            name = customer.encode()
+            commands.append(("MSET", keys.row_ + name, row, keys.customer_ + name, view))
+        if outcome.actions:
+            sequence = self.connection.call("INCR", f"naive:{self.number}")
+            assert isinstance(sequence, int)
+            commands.append(("SET", keys.outbox(sequence), encode(outcome.actions)))
+
+        def commit() -> None:
+            self.connection.ask(commands)
+
+        return commit
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def committed(settings: KafkaSettings, number: int) -> dict[str, str]:
+    """Where the group's committed offsets say that a shard is."""
+    consumer = Consumer({**settings.client(), "group.id": settings.group})
+    try:
+        asked = [TopicPartition(topic, number) for topic in settings.inputs]
+        found = consumer.committed(asked, timeout=10)
+        return {each.topic: str(each.offset) for each in found if each.offset >= 0}
+    finally:
+        consumer.close()
+
+
+def dying_between_send_and_reply(claim: Claim) -> Claim:
+    """Claim as `claim` does; after SIGUSR1 the next commit is sent, and then we die."""
+    is_marked = False
+
+    def mark(_number: int, _frame: object) -> None:
+        nonlocal is_marked
+        is_marked = True
+
+    signal.signal(signal.SIGUSR1, mark)
+
+    def claimed(number: int, generation: int, forced: bool) -> HeldShard:
+        shard = claim(number, generation, forced)
+        step = shard.step
+
+        def marked_step(records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+            commit = step(records, offsets)
+            if is_marked and isinstance(commit, Work):
+                commit.shard.begin(commit)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return commit
+
+        shard.step = marked_step  # type: ignore[method-assign]  # a test's own way in
+        return shard
+
+    return claimed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bootstrap")
+    parser.add_argument("redis")
+    parser.add_argument("prefix")
+    parser.add_argument("--rules", type=Path, required=True)
+    parser.add_argument("--session-timeout-ms", type=int, default=2_000)
+    parser.add_argument("--naive", action="store_true")
+    parser.add_argument("--unaligned", action="store_true")
+    options = parser.parse_args()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
+    )
+    engine = engine_of(options.rules.read_bytes())
+    parts = Parts(
+        kafka=KafkaSettings(
+            (options.bootstrap,),
+            group=options.prefix + "group",
+            topic_prefix=options.prefix,
+            session_timeout_ms=options.session_timeout_ms,
+        ),
+        store=StoreAddress.parse(options.redis),
+        engine=lambda: engine,
+        metrics=Metrics("test"),
+        deliveries=NoDeliveries(),
+    )
+    warm(engine)
+    if options.naive:
+        log = FaustLog(parts.kafka, lambda number, _generation, _forced: NaiveShard(parts, number))
+    else:
+        claim = dying_between_send_and_reply(claims_of(parts))
+        log = FaustLog(parts.kafka, claim, aligned=not options.unaligned)
+
+    async def everything(stop: asyncio.Event) -> None:
+        await work(log, parts.metrics, stop)
+
+    return until_signalled(everything)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Worker processes on a real Kafka and a real Redis: started, watched, stopped, killed.
+
+Promise   Every process that was started is ended with the block, by its process id.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+
+from streams import topics
+from streams.kafka_settings import KafkaSettings
+from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.redis_server import RedisServer
+from tests.integration.shop import RULES
+
+SCRIPT = Path(__file__).with_name("kafka_worker.py")
+PARTITIONS = 4
+DONE_SECONDS_MAX = 60.0
+
+
+@dataclass
+class Rig:
+    """A broker with topics of our own, a Redis, and workers by name."""
+
+    broker: KafkaBroker
+    redis: RedisServer
+    folder: Path
+    prefix: str
+    switches: tuple[str, ...] = ()
+    session_timeout_ms: int = 2_000
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    logs: dict[str, IO[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.settings = KafkaSettings(
+            (self.broker.bootstrap,),
+            group=self.prefix + "group",
+            topic_prefix=self.prefix,
+            session_timeout_ms=self.session_timeout_ms,
+        )
+        topics.create(self.settings, PARTITIONS, 1)
+        (self.folder / "rules.toml").write_bytes(RULES)
+
+    def start(self, name: str) -> None:
+        assert name not in self.workers, f"{name} is running"
+        if name not in self.logs:
+            self.logs[name] = (self.folder / f"{name}.log").open("ab")
+        timeout = f"--session-timeout-ms={self.session_timeout_ms}"
+        rules = f"--rules={self.folder / 'rules.toml'}"
+        places = (self.broker.bootstrap, self.redis.url, self.prefix)
+        self.workers[name] = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *places, rules, timeout, *self.switches],
+            stdin=subprocess.DEVNULL,
+            stdout=self.logs[name],
+            stderr=self.logs[name],
+        )
+
+    def stop(self, name: str) -> tuple[int, float]:
+        """SIGTERM; the exit code, and how many seconds it took."""
+        process = self.workers.pop(name)
+        started = time.monotonic()
+        process.terminate()
+        try:
+            code = process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        return code, time.monotonic() - started
+
+    def kill(self, name: str) -> None:
+        process = self.workers.pop(name)
+        process.kill()
+        process.wait()
+
+    def die_between_send_and_reply(self, name: str) -> None:
+        """The worker kills itself at its next commit; or we do, when it has none."""
+        process = self.workers.pop(name)
+        process.send_signal(signal.SIGUSR1)
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Where the fences are."""
+        found: dict[tuple[str, int], int] = {}
+        with self.redis.client() as client:
+            for number in range(PARTITIONS):
+                fence = client.get(f"rapport:{{{number}}}:fence")
+                if isinstance(fence, bytes):
+                    offsets = msgspec.json.decode(fence)["offsets"]
+                    found |= {(topic, number): int(offset) for topic, offset in offsets.items()}
+        return found
+
+    def owners(self) -> dict[int, str]:
+        """The token of each shard's fence."""
+        found = {}
+        with self.redis.client() as client:
+            for number in range(PARTITIONS):
+                fence = client.get(f"rapport:{{{number}}}:fence")
+                if isinstance(fence, bytes):
+                    found[number] = msgspec.json.decode(fence)["nonce"]
+        return found
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Where the topics end; empty partitions are left out, as in fences."""
+        consumer = Consumer({**self.settings.client(), "group.id": "none"})
+        try:
+            found: dict[tuple[str, int], int] = {}
+            for topic in self.settings.inputs:
+                for number in range(PARTITIONS):
+                    place = TopicPartition(topic, number)
+                    _, end = consumer.get_watermark_offsets(place, timeout=10)
+                    if end:
+                        found[topic, number] = end
+            return found
+        finally:
+            consumer.close()
+
+    def wait_until_read(self, *, naive: bool = False) -> None:
+        """Wait until all that is in the topics is committed: in the fences, or naively in the group."""
+        ends = self.ends()
+        deadline = time.monotonic() + DONE_SECONDS_MAX
+        positions: dict[tuple[str, int], int] = {}
+        while time.monotonic() < deadline:
+            positions = topics.committed(self.settings) if naive else self.positions()
+            if all(positions.get(place) == end for place, end in ends.items()):
+                return
+            time.sleep(0.2)
+        missing = {place: (positions.get(place), end) for place, end in ends.items()}
+        raise AssertionError(f"not read to the end after {DONE_SECONDS_MAX} s: {missing}")
+
+
+@contextmanager
+def rig(
+    broker: KafkaBroker, redis: RedisServer, folder: Path, prefix: str, *switches: str
+) -> Iterator[Rig]:
+    """A rig without workers yet."""
+    made = Rig(broker, redis, folder, prefix, switches)
+    try:
+        yield made
+    finally:
+        for process in made.workers.values():
+            process.kill()
+            process.wait()
+        for log in made.logs.values():
+            log.close()
