@@ -1,0 +1,286 @@
+"""A replay is what people trust: for history, for training data, and for the question "what if"."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import duckdb
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.batch import RECORDS_MAX
+from processors.fold import ADMITTED
+from rules.action import Action
+from streams.features import FeatureFile, FeatureFileError, features_of
+from streams.replay import DEAD_KEPT_MAX, ActionTotal, Watchers, replay
+from streams.source import Chunk, SourceError
+from streams.step import Observed
+from tests.replaying import differences, disordered, engine_of
+
+NOW_MS = 1_800_000_000_000
+START_MS = 1_700_000_000_000
+HOUR_MS = 3_600_000
+
+THIRD_ORDER = """
+[rule.third-order]
+when = "count(order.placed, 30d) >= 3"
+reason = "{sum(order.placed.amount, 30d):.2f} in {count(order.placed, 30d):.0f} orders"
+then = [{ log = "orders" }, { log = "again" }]
+
+[rule.never]
+when = "count(service.complaint, 1d) > 1000"
+then = [{ log = "never" }]
+"""
+
+
+class ListSource:
+    """Rows from a list, cut where the test says."""
+
+    name = "list"
+    notices: tuple[str, ...] = ()
+
+    def __init__(self, values: Sequence[bytes], cuts: Sequence[int] = ()) -> None:
+        self.values = list(values)
+        self.cuts = cuts
+
+    def fingerprint(self) -> str:
+        return "list"
+
+    def count(self) -> int | None:
+        return len(self.values)
+
+    def chunks(self, skip: int = 0, size: int = RECORDS_MAX) -> Iterator[Chunk]:
+        cuts = sorted({skip, *self.cuts, *range(skip, len(self.values), size), len(self.values)})
+        for begin, end in pairwise(cuts):
+            yield Chunk(range(begin + 1, end + 1), list(self.values[begin:end]))
+
+
+def order(number: int, customer: str = "ann", amount: float = 0.1, at_ms: int = 0) -> bytes:
+    return msgspec.json.encode(
+        {
+            "id": f"o{number}",
+            "type": "order",
+            "action": "placed",
+            "customer_id": customer,
+            "at_ms": START_MS + (at_ms or number * HOUR_MS),
+            "amount": amount,
+        }
+    )
+
+
+def click(number: int, customer: str) -> bytes:
+    return msgspec.json.encode(
+        {
+            "id": f"c{number}",
+            "type": "click",
+            "action": "view",
+            "customer_id": customer,
+            "at_ms": START_MS + number * HOUR_MS,
+        }
+    )
+
+
+def test_the_summary_says_what_happened_to_every_row() -> None:
+    """Each row is admitted, a duplicate or a dead letter; the numbers must add up."""
+    old = order(99, at_ms=-30 * 24 * HOUR_MS)
+    future = order(98, at_ms=NOW_MS - START_MS + 25 * HOUR_MS)
+    values = [order(1), order(2), order(2), b"{", old, future, click(1, "bob"), order(3, "bob")]
+
+    summary = replay(ListSource(values), engine_of(THIRD_ORDER), NOW_MS).summary
+
+    assert summary.events_read == 8
+    assert summary.events_admitted == 4
+    assert summary.duplicates == 1
+    assert summary.dead_letters == {"in_the_future": 1, "malformed": 1, "too_late": 1}
+    assert summary.customers == 2
+    assert summary.by_action == {
+        "click.view": ActionTotal(1, 0.0),
+        "order.placed": ActionTotal(3, 0.3),
+    }
+    assert sum(summary.bands.values()) == 2
+    assert summary.fires == {"third-order": 0, "never": 0}
+
+
+def test_money_is_summed_exactly() -> None:
+    """A total that is off by a cent is a total that nobody believes."""
+    values = [order(number, amount=0.07, at_ms=number + 1) for number in range(20_000)]
+
+    summary = replay(ListSource(values), engine_of(), NOW_MS).summary
+
+    assert summary.by_action["order.placed"] == ActionTotal(20_000, 1_400.0)
+
+
+def test_a_rule_fires_once_whatever_the_number_of_its_targets() -> None:
+    """`fires` is about decisions; actions are what follows from them."""
+    actions: list[Action] = []
+    values = [order(number, amount=5.0) for number in range(1, 6)]
+
+    summary = replay(
+        ListSource(values), engine_of(THIRD_ORDER), NOW_MS, Watchers(actions=actions.extend)
+    ).summary
+
+    assert summary.fires == {"third-order": 1, "never": 0}
+    assert [(action.cause, action.target.name) for action in actions] == [
+        ("o3", "orders"),
+        ("o3", "again"),
+    ]
+    assert actions[0].reason == "15.00 in 3 orders"
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32), st.lists(st.integers(0, 300), max_size=20))
+def test_where_the_source_is_cut_changes_nothing(seed: int, cuts: list[int]) -> None:
+    """A chunk is an accident of reading; a profile is not."""
+    random = Random(seed)
+    values = [
+        order(number, f"c{random.randrange(5)}", random.randrange(1, 99)) for number in range(300)
+    ]
+    engine = engine_of(THIRD_ORDER)
+
+    whole = replay(ListSource(values), engine, NOW_MS, keep=True)
+    cut = replay(ListSource(values, [each for each in cuts if each]), engine, NOW_MS, keep=True)
+
+    assert cut.rows == whole.rows
+    assert cut.views == whole.views
+    assert cut.summary.fires == whole.summary.fires
+
+
+@pytest.mark.slow
+@settings(max_examples=10)
+@given(st.integers(0, 2**32))
+def test_disorder_and_duplicates_end_in_the_same_state(seed: int) -> None:
+    """Phones are offline, brokers repeat; a customer's profile must not depend on it."""
+    random = Random(seed)
+    values = [
+        order(number, f"c{random.randrange(9)}", random.randrange(1, 9999) / 100)
+        for number in range(1_500)
+    ]
+    shuffled, duplicates = disordered(values, seed)
+    engine = engine_of(THIRD_ORDER)
+
+    sorted_ = replay(ListSource(values), engine, NOW_MS, keep=True)
+    arrived = replay(ListSource(shuffled), engine, NOW_MS, keep=True)
+
+    assert arrived.summary.duplicates == duplicates
+    assert arrived.summary.by_action == sorted_.summary.by_action
+    assert differences(engine, sorted_, arrived) == {}
+
+
+@pytest.mark.slow
+def test_a_table_too_small_for_all_customers_changes_nothing() -> None:
+    """Memory is bounded by dropping rows, so dropped rows must come back as they were."""
+    random = Random(7)
+    values = [order(number, f"c{random.randrange(12_000)}") for number in range(40_000)]
+    engine = engine_of(THIRD_ORDER)
+
+    small = replay(ListSource(values), engine, NOW_MS, keep=True, table_bytes_max=1)
+    large = replay(ListSource(values), engine, NOW_MS, keep=True)
+
+    assert len(engine.table(1)) < len(small.rows)
+    assert small.rows == large.rows
+    assert small.summary.fires == large.summary.fires
+
+
+def test_dead_letters_are_all_counted_and_the_first_are_kept() -> None:
+    """A file in the wrong format must not fill the memory with copies of itself."""
+    replayed = replay(ListSource([b"{"] * (DEAD_KEPT_MAX + 50)), engine_of(), NOW_MS)
+
+    assert replayed.summary.dead_letters == {"malformed": DEAD_KEPT_MAX + 50}
+    assert [letter.origin.position for letter in replayed.dead[-2:]] == ["99", "100"]
+
+
+def test_an_engine_can_replay_again() -> None:
+    """The console replays rules while the user edits them; nothing may be carried over."""
+    engine = engine_of(THIRD_ORDER)
+    values = [order(number) for number in range(1, 6)]
+
+    first, second = (replay(ListSource(values), engine, NOW_MS, keep=True) for _ in range(2))
+
+    assert first.rows == second.rows
+    assert first.summary.fires == second.summary.fires
+    assert first.summary.suppressed == second.summary.suppressed
+
+
+class BrokenSource(ListSource):
+    """Breaks off after its rows."""
+
+    def chunks(self, skip: int = 0, size: int = RECORDS_MAX) -> Iterator[Chunk]:
+        yield from super().chunks(skip, size)
+        raise SourceError("broken off")
+
+
+def test_a_source_that_breaks_off_is_no_replay() -> None:
+    """Half a history gives wrong profiles that look right."""
+    with pytest.raises(SourceError, match="broken off"):
+        replay(BrokenSource([order(1)]), engine_of(), NOW_MS)
+
+
+def read_features(file: Path) -> list[dict[str, object]]:
+    cursor = duckdb.connect().execute("SELECT * FROM read_parquet($file)", {"file": str(file)})
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def test_the_feature_file_has_what_the_rules_saw_at_each_admitted_event(tmp_path: Path) -> None:
+    """Training on other numbers than those that are served is the classic mistake."""
+    values = [order(1, amount=2.0), click(1, "bob"), b"{", order(1), order(2, amount=3.0)]
+    engine = engine_of(THIRD_ORDER)
+    seen: list[float] = []
+    band = engine.plan.names["health"].register.number
+
+    with FeatureFile(tmp_path / "features.parquet", features_of(engine)) as file:
+
+        def observe(batch: Observed) -> None:
+            file.observe(batch)
+            seen.extend(batch.registers[band, : len(batch.events)][batch.status == ADMITTED])
+
+        replay(ListSource(values, [2, 4]), engine, NOW_MS, Watchers(observe=observe))
+
+    rows = read_features(tmp_path / "features.parquet")
+    assert file.rows == len(rows) == 3
+    assert [(row["id"], row["customer_id"], row["action"], row["at_ms"]) for row in rows] == [
+        ("o1", "ann", "order.placed", START_MS + HOUR_MS),
+        ("c1", "bob", "click.view", START_MS + HOUR_MS),
+        ("o2", "ann", "order.placed", START_MS + 2 * HOUR_MS),
+    ]
+    assert [row["count(order.placed, 30d)"] for row in rows] == [1.0, 0.0, 2.0]
+    assert [row["sum(order.placed.amount, 30d)"] for row in rows] == [2.0, 0.0, 5.0]
+    assert [row["health"] for row in rows] == seen
+    assert {row["health.band"] for row in rows} <= {"red", "amber", "green"}
+    assert rows[0]["anomaly.amount"] is None
+    assert [path.name for path in tmp_path.iterdir()] == ["features.parquet"]
+
+
+def test_texts_of_the_event_that_a_rule_reads_are_features(tmp_path: Path) -> None:
+    """A model trained without the channel cannot learn what the rule knows."""
+    engine = engine_of(
+        '[rule.web]\non = "order.placed"\nwhen = "channel = \'web\' and amount > 1"\n'
+        'then = [{ log = "web" }]\n'
+    )
+    web = order(1, amount=2.0)[:-1] + b',"channel":"web"}'
+
+    with FeatureFile(tmp_path / "f.parquet", features_of(engine)) as file:
+        replay(ListSource([web, order(2)]), engine, NOW_MS, Watchers(observe=file.observe))
+
+    rows = read_features(tmp_path / "f.parquet")
+    assert [(row["channel"], row["amount"]) for row in rows] == [("web", 2.0), (None, 0.1)]
+
+
+def test_a_replay_that_fails_leaves_no_feature_file(tmp_path: Path) -> None:
+    """Half a file looks like a whole one to the script that trains on it."""
+    engine = engine_of()
+    features = FeatureFile(tmp_path / "f.parquet", features_of(engine))
+
+    with pytest.raises(SourceError), features as file:
+        replay(BrokenSource([order(1)]), engine, NOW_MS, Watchers(observe=file.observe))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_feature_file_in_no_folder_is_refused_before_the_replay(tmp_path: Path) -> None:
+    """After an hour of replay would be late."""
+    with pytest.raises(FeatureFileError, match="cannot be written"):
+        FeatureFile(tmp_path / "nowhere" / "f.parquet", features_of(engine_of()))
