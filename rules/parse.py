@@ -6,6 +6,7 @@ Limits    DEPTH_MAX levels (syntax.py); the length is bounded by the file that t
 Not here  Meaning (check.py). Finding texts in files (load.py).
 """
 
+import re
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -22,6 +23,7 @@ PARSED_KEPT: Final = (
     4096  # texts whose trees are kept, so that a reload parses only what has changed
 )
 
+_DURATION: Final = re.compile(r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)")
 _KEYWORDS: Final = ("and", "or", "not", "in", "starts_with", "matches", "where")
 _FOREIGN: Final = {
     "&": "write `and`",
@@ -67,11 +69,11 @@ def duration_ms(text: str) -> int:
     >>> duration_ms("1.5h")
     5400000
     """
+    if not _DURATION.fullmatch(text):
+        mend = 'write a number and a unit, such as "10m" or "14d"'
+        raise ExpressionError(Span(0, len(text)), "this is no duration", mend)
     tree = parse(text)
-    if not isinstance(tree, Literal) or tree.kind != "duration":
-        raise ExpressionError(
-            tree.span, "this is no duration", 'write a number and a unit, such as "10m" or "14d"'
-        )
+    assert isinstance(tree, Literal), "the grammar takes every such text for a duration"
     return int(tree.value)
 
 

@@ -8,6 +8,7 @@ Not here  Values (tomllib). What to say about them (load.py).
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -23,6 +24,7 @@ _SPACE: Final = re.compile(r"[ \t]*")
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _PLAIN: Final = re.compile(r"[^,\]}\n#]*")
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[ \t]*\n[ \t\n]*|.)")
+_SIMPLE_STRING: Final = re.compile(r"""(?:"[^"\\\n]*"|'[^'\n]*')(?!["'])""")
 _NEWLINE: Final = re.compile(r"\n?")
 
 
@@ -31,7 +33,7 @@ class Value:
     """Where a value stands; `offsets` are those of a string's characters, and of its end."""
 
     span: Span
-    offsets: tuple[int, ...] | None = None
+    offsets: Sequence[int] | None = None
 
     def part(self, inside: Span) -> Span:
         """The place in the file of a part of the string."""
@@ -157,7 +159,7 @@ class _Scan:
     def _value(self, address: Address) -> None:
         self._skip(_SPACE)
         start, first = self.at, self._peek()
-        offsets: tuple[int, ...] | None = None
+        offsets: Sequence[int] | None = None
         if first in ('"', "'"):
             offsets = self._string()[1]
         elif first in ("[", "{"):
@@ -178,9 +180,14 @@ class _Scan:
             self.at = start + max(1, len(text.rstrip()))  # always on, whatever stands here
         self.found.values[address] = Value(Span(start, self.at), offsets)
 
-    def _string(self) -> tuple[str, tuple[int, ...]]:
+    def _string(self) -> tuple[str, Sequence[int]]:
         """Read a string of any form; its characters (escapes as `?`), and where each stands."""
         text, quote = self.found.text, self._peek()
+        simple = _SIMPLE_STRING.match(text, self.at)
+        if simple is not None:
+            offsets_run = range(self.at + 1, simple.end())
+            self.at = simple.end()
+            return simple.group()[1:-1], offsets_run
         closing = quote * 3 if text.startswith(quote * 3, self.at) else quote
         self.at += len(closing)
         if len(closing) > 1:

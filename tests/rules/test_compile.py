@@ -73,6 +73,7 @@ def machine_says(
     return [None if np.isnan(each) else float(each) for each in registers[result.number]]
 
 
+@pytest.mark.slow
 @given(CONDITIONS, st.data())
 def test_the_machine_says_what_the_oracle_says(condition: Expression, data: st.DataObject) -> None:
     """Users reason about the language; the engine runs the machine. They must never part."""
@@ -102,6 +103,7 @@ def test_each_operation_means_what_the_oracle_says(sign: Sign) -> None:
     assert machine_says(expression, events) == [meaning(expression, each) for each in events]
 
 
+@pytest.mark.slow
 @given(CONDITIONS)
 def test_what_is_spelled_and_read_again_is_the_same(condition: Expression) -> None:
     """Values in an action are named by their text; the text must say which value it is."""

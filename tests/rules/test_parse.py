@@ -25,6 +25,7 @@ def mistake_in(read: Callable[[str], object], text: str) -> ExpressionError | No
     return None
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join))
 @example("(" * 2_000)
 @example("not " * 2_000)
