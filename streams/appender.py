@@ -24,6 +24,10 @@ class AppendError(StreamsError):
     """The events may not be durable; the same call may be made again."""
 
 
+class AppendRefusedError(StreamsError):
+    """Nothing is taken from us, and trying again is no use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """One event that the log would not take, while it took the others."""

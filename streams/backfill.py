@@ -7,26 +7,38 @@ How       1 read a chunk, ahead of the one being sent
           2 decode it as the engine will; a row that is no event is reported and not sent
           3 append the good ones in order, at the rate that was asked for
           4 write the checkpoint
-Limits    Two chunks in memory. One append at a time, because the order of events counts.
+Limits    Two chunks in memory. One append at a time, because the order of events counts. A log that is
+          full or away is tried every RETRY_MS, for PATIENCE_MS.
 Not here  Reading (source.py, query.py), the ways into a log (appender.py), the bar (progress.py).
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from processors.batch import Decoded, Origin, Records
 from processors.decode import decode
 from processors.event import Event
-from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, Appender
+from streams.appender import (
+    APPEND_BYTES_MAX,
+    APPEND_EVENTS_MAX,
+    Appender,
+    AppendError,
+    Refused,
+)
 from streams.checkpoint import Checkpoint, CheckpointError, load, save
 from streams.clock import Clock
+from streams.errors import LogFullError
 from streams.source import Chunk, Source
 from streams.token_bucket import TokenBucket
+
+RETRY_MS: Final = 1_000  # a full log empties at some 100 records a millisecond
+PATIENCE_MS: Final = 300_000  # a restart of Kafka or Redis takes less
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,9 @@ async def backfill(
 
     Raises:
         SourceError: The source broke off; what was read before is durable.
-        AppendError: The log cannot be reached; start again later.
+        AppendError: The log could not be reached for PATIENCE_MS; start again later.
+        LogFullError: It was full for so long.
+        AppendRefusedError: It takes nothing from us.
         CheckpointError: It cannot be used or written.
     """
     checkpoint = _begin(source, destination, file, again=again)
@@ -157,12 +171,26 @@ async def _send(
         if pace.bucket is not None:
             until_ms = pace.bucket.take(len(records), pace.clock.now_ms())
             await pace.clock.wait(asyncio.Event(), until_ms)
-        refused = await appender.append(records)
+        refused = await _append(records, appender, pace.clock)
         for each in refused:
             row = chunk.rows[indexes[each.index]]
             _refuse(BadRow(row, each.reason, "", each.detail), watcher, done)
         done.sent += len(records) - len(refused)
     done.rows = chunk.rows[-1]
+
+
+async def _append(
+    records: Sequence[tuple[Event, bytes]], appender: Appender, clock: Clock
+) -> Sequence[Refused]:
+    """Append, waiting for a log that is full or away; give up after PATIENCE_MS without success."""
+    until_ms = clock.now_ms() + PATIENCE_MS
+    while True:
+        try:
+            return await appender.append(records)
+        except (AppendError, LogFullError):
+            if clock.now_ms() >= until_ms:
+                raise
+        await clock.wait(asyncio.Event(), clock.now_ms() + RETRY_MS)
 
 
 def _refuse(bad: BadRow, watcher: Watcher, done: Progress) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from processors.event import EVENT_BYTES_MAX, Event
-from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, AppendError, Refused
-from streams.backfill import BadRow, Pace, Progress, Watcher, backfill
+from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, Appender, AppendError, Refused
+from streams.backfill import PATIENCE_MS, RETRY_MS, BadRow, Pace, Progress, Watcher, backfill
 from streams.checkpoint import Checkpoint, CheckpointError, load
 from streams.clock import ManualClock
+from streams.errors import LogFullError
 from streams.source import Chunk, LinesSource, SourceError
 from streams.token_bucket import TokenBucket
 
@@ -75,6 +76,28 @@ def fill(
     )
 
 
+async def on_its_own_clock(
+    file: Path, appender: Appender, clock: ManualClock, bucket: TokenBucket | None = None
+) -> Progress:
+    """Back-fill while time passes as fast as it is waited for."""
+    running = asyncio.create_task(
+        backfill(
+            LinesSource(file),
+            appender,
+            "memory",
+            file.parent / "checkpoint.json",
+            Pace(clock, bucket),
+            Seen().watcher(),
+        )
+    )
+    while not running.done():
+        next_ms = clock.next_ms()
+        if next_ms is not None:
+            clock.advance(next_ms - clock.now_ms())
+        await asyncio.sleep(0)
+    return await running
+
+
 def lines_file(folder: Path, lines: Sequence[bytes]) -> Path:
     file = folder / "events.jsonl"
     file.write_bytes(b"\n".join(lines) + b"\n")
@@ -104,7 +127,7 @@ def test_what_broke_off_goes_on_where_it_was_durable(tmp_path: Path) -> None:
     first, second = MemoryAppender(breaks_after=7), MemoryAppender()
 
     with pytest.raises(AppendError):
-        fill(file, first)
+        asyncio.run(on_its_own_clock(file, first, ManualClock(NOW_MS)))
     checkpoint = load(tmp_path / "checkpoint.json")
     assert checkpoint is not None
     assert 0 < checkpoint.rows < len(first.events)
@@ -168,25 +191,47 @@ async def test_the_rate_is_kept_over_the_whole_run(tmp_path: Path) -> None:
     """A back-fill must not starve the live traffic of the same log."""
     file = lines_file(tmp_path, [line(number) for number in range(5_000)])
     clock = ManualClock(NOW_MS)
-    appender = MemoryAppender()
-    running = asyncio.create_task(
-        backfill(
-            LinesSource(file),
-            appender,
-            "memory",
-            tmp_path / "checkpoint.json",
-            Pace(clock, TokenBucket(rate=100.0, burst=1000.0)),
-            Seen().watcher(),
-        )
-    )
-    while not running.done():
-        next_ms = clock.next_ms()
-        if next_ms is not None:
-            clock.advance(next_ms - clock.now_ms())
-        await asyncio.sleep(0)
+    bucket = TokenBucket(rate=100.0, burst=1000.0)
 
-    assert (await running).sent == 5_000
+    done = await on_its_own_clock(file, MemoryAppender(), clock, bucket)
+
+    assert done.sent == 5_000
     assert clock.now_ms() - NOW_MS == 40_000  # all but the first burst, at 100 a second
+
+
+class FullAppender(MemoryAppender):
+    """Is full for a while."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def append(self, records: Sequence[tuple[Event, bytes]]) -> Sequence[Refused]:
+        self.times -= 1
+        if self.times >= 0:
+            raise LogFullError(0, 250_000)
+        return await super().append(records)
+
+
+async def test_a_full_log_is_waited_for(tmp_path: Path) -> None:
+    """A back-fill is faster than the engine, so the log will be full; that is no failure."""
+    file = lines_file(tmp_path, [line(number) for number in range(3_000)])
+    clock = ManualClock(NOW_MS)
+
+    done = await on_its_own_clock(file, FullAppender(100), clock)
+
+    assert done.sent == 3_000
+    assert clock.now_ms() - NOW_MS == 100 * RETRY_MS
+
+
+async def test_a_log_that_stays_away_is_given_up(tmp_path: Path) -> None:
+    """A job that hangs for ever is noticed later than one that fails."""
+    file = lines_file(tmp_path, [line(1)])
+    clock = ManualClock(NOW_MS)
+
+    with pytest.raises(LogFullError):
+        await on_its_own_clock(file, FullAppender(10_000), clock)
+    assert clock.now_ms() - NOW_MS == PATIENCE_MS
 
 
 class BrokenSource:
