@@ -24,6 +24,7 @@ from rules.syntax import Span
 TEXT_SHOWN_MAX: Final = 200
 MISSING: Final = "unknown"
 _FORMAT: Final = re.compile(r"\+?,?(\.[0-9])?[f%]?")
+_BRACKET: Final = re.compile(r"\{\{|\}\}|[{}]")
 _HOLE_END: Final = re.compile(r"""(?:[^"'{}]|"[^"\n]*"|'[^'\n]*')*""")
 _BEFORE_FORMAT: Final = re.compile(r"""(?:[^"':]|"[^"\n]*"|'[^'\n]*')*""")
 
@@ -93,25 +94,26 @@ def template(text: str, checker: Checker) -> Template | None:
 
 def _pieces(text: str) -> Iterator[tuple[Span, bool]]:
     """The spans of the template, and whether each is the inside of a pair of brackets."""
-    at = 0
-    for match in re.finditer(r"\{\{|\}\}|[{}]", text):
-        start, bracket = match.start(), match.group()
-        if start < at or len(bracket) == 2:  # noqa: PLR2004  inside of a hole, or a doubled bracket
-            continue
-        if bracket == "}":
-            raise ExpressionError(Span(start, start + 1), "a bracket closes that never opened",
-                                  "write }} for the bracket itself")  # fmt: skip
-        end = _HOLE_END.match(text, start + 1)
-        assert end is not None, "the pattern matches the empty text"
-        if text[end.end() : end.end() + 1] != "}":
-            raise ExpressionError(Span(start, start + 1), "this bracket is not closed",
-                                  "write {{ for the bracket itself")  # fmt: skip
-        if start > at:
-            yield Span(at, start), False
-        yield Span(start + 1, end.end()), True
-        at = end.end() + 1
-    if at < len(text):
-        yield Span(at, len(text)), False
+    start = at = 0
+    while (bracket := _BRACKET.search(text, at)) is not None:
+        at = bracket.end()
+        if at - bracket.start() > 1:
+            continue  # doubled: part of the text
+        opened = bracket.start()
+        if bracket.group() == "}":
+            mend = "write }} for the bracket itself"
+            raise ExpressionError(Span(opened, at), "a bracket closes that never opened", mend)
+        inside = _HOLE_END.match(text, at)
+        assert inside is not None, "the pattern matches the empty text"
+        if not text.startswith("}", inside.end()):
+            mend = "write {{ for the bracket itself"
+            raise ExpressionError(Span(opened, at), "this bracket is not closed", mend)
+        if opened > start:
+            yield Span(start, opened), False
+        yield Span(at, inside.end()), True
+        start = at = inside.end() + 1
+    if start < len(text):
+        yield Span(start, len(text)), False
 
 
 def _hole(text: str, span: Span, checker: Checker) -> Hole | None:
@@ -139,5 +141,11 @@ def _hole(text: str, span: Span, checker: Checker) -> Hole | None:
             place, f"`{format_}` is no format here", "numbers take .0f, ,.2f, +.1f or .0%"
         )
         return None
-    digits = format_ and format_[-1] not in "f%"
-    return Hole(expression, f"{format_}f" if digits else format_)
+    return Hole(expression, _full(format_) if format_ else "")
+
+
+def _full(format_: str) -> str:
+    """The format with a precision: two decimals where none is given, none for percentages."""
+    kind = format_[-1] if format_[-1] in "f%" else "f"
+    asked = format_.rstrip("f%")
+    return asked + ("" if "." in asked else ".0" if kind == "%" else ".2") + kind

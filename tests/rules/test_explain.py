@@ -1,0 +1,107 @@
+"""Explaining: rules as plain sentences."""
+
+import pytest
+from hypothesis import given
+
+from rules.check import Checker
+from rules.explain import phrase, sentence
+from rules.expression import Expression
+from rules.parse import parse
+from rules.spell import spell
+from tests.rules.expressions import CONDITIONS, SCORES
+from tests.rules.loading import loaded
+
+
+def test_a_rule_is_told_whole() -> None:
+    """`rapport rules list` is read by people who did not write the rule."""
+    (rule,) = loaded("""
+[rule.churn]
+version = 3
+describe = "Call good customers."
+when = "health < 40 and count(order.placed, 365d) >= 3"
+cooldown = "14d"
+then = [{ webhook = "crm", type = "churn.risk" }, { alert = "ops" }, { topic = "t" }, { log = "l" }]
+""").rules
+
+    assert sentence(rule) == (
+        "churn (version 3): Call good customers. As soon as health is below 40 and the number of"
+        " order.placed in the last 365 days is at least 3: send churn.risk to the webhook crm and"
+        " raise the alert churn (warning) with ops and write churn to the topic t and log churn as"
+        " l, at most once in 14 days for each customer."
+    )
+
+
+def test_a_rule_about_one_event_says_so() -> None:
+    """With `on`, each such event counts; the sentence must not promise less."""
+    (rule,) = loaded("""
+[rule.paid]
+on = "order.paid where amount < 5"
+when = "count(order.*, 10m) >= 5"
+then = [{ log = "l" }]
+""").rules
+
+    assert sentence(rule) == (
+        "paid (version 1): At each order.paid where amount is below 5 when the number of order"
+        " event in the last 10 minutes is at least 5: log paid as l."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("health.band in ('red', 'amber')", 'health.band is "red" or "amber"'),
+        ("not has(amount)", "it is not so that there is amount"),
+        ("not (health < 1 or health > 2)", "it is not so that (health is below 1 or health is above 2)"),
+        ("health in (1, 2)", "health is one of 1 or 2"),
+        ("health + 1 > -health", "(health) + (1) is above -(health)"),
+        ("trend(health, 7d) < 0", "the trend of health (half-life 7 days) is below 0"),
+        ("since(order.placed) > 36h", "the time since the last order.placed is above 36 hours"),
+        ("sum(order.placed.amount) > 1", "the sum of amount over order.placed so far is above 1"),
+        (
+            "max(order.placed.amount, before) < 1",
+            "the highest amount of order.placed so far before this event is below 1",
+        ),
+        (
+            "zscore(order.placed.amount) > 4",
+            (
+                "the deviations by which amount exceeds its usual value over order.placed"
+                " (half-life 90 days) is above 4"
+            ),
+        ),
+        (
+            "approximate(count(click.*, 1d))",
+            "the window over click event holds more than 16 events in the last 1 day",
+        ),
+    ],
+)  # fmt: skip
+def test_conditions_read_as_english(text: str, expected: str) -> None:
+    """The same thing in other words: whoever reads it notices what is wrong."""
+    condition = Checker(SCORES, fields=True).condition(parse(text))
+    assert condition is not None
+
+    assert phrase(condition) == expected
+
+
+@pytest.mark.slow
+@given(CONDITIONS)
+def test_every_condition_can_be_said(condition: Expression) -> None:
+    """An explanation that fails explains nothing."""
+    assert phrase(condition)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'count(order."pre-ordered", 30d) > 1',
+        "count(click.page_viewed) > 1",
+        'count(click."page viewed" where page starts_with "/x") > 1',
+        "channel = 'say \"hi\"'",
+        "health < 90m / 1d",
+    ],
+)
+def test_what_a_user_wrote_plainly_is_spelled_plainly(text: str) -> None:
+    """Names of values in actions are what people search for."""
+    condition = Checker(SCORES, fields=True).condition(parse(text))
+    assert condition is not None
+
+    assert spell(condition) == text
