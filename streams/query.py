@@ -1,7 +1,6 @@
 """A query as a source: DuckDB reads anything, one SELECT yields event columns.
 
-Promise   Rows come in the query's order and in the same order each time. A column of the wrong type,
-          or a missing one, is reported by name with its mend before the first row is read.
+Promise   Rows come in the query's order and in the same order each time.
 How       The SELECT is wrapped into another that writes each row as JSON inside DuckDB, which costs
           0.6 µs a row of seven columns; fetching the columns and encoding them here costs 1.5 µs.
           One thread, because with several DuckDB gives groups and ties in any order. Parameters are
@@ -9,14 +8,14 @@ How       The SELECT is wrapped into another that writes each row as JSON inside
           one by getvariable('NAME').
 Limits    MEMORY for DuckDB; what does not fit is spilled to a temporary folder. Exactly one SELECT;
           nothing is downloaded: extensions (sqlite, postgres) must have been installed by the user.
-Not here  Rows that are no good events: processors/decode.py. NaN is written as NaN, to be refused.
+Not here  Which columns there may be (mapping.py). Rows that are no good events: processors/decode.py;
+          NaN is written as NaN, to be refused.
 """
 
 import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -25,23 +24,13 @@ from uuid import uuid4
 import duckdb
 
 from processors.batch import RECORDS_MAX
-from processors.event import NUMBER_FIELDS, TEXT_FIELDS
-from streams.source import Chunk, SourceError, fingerprint_of_file
+from streams.mapping import Column, check_columns, record_expression, time_expression
+from streams.source import Chunk, LinesSource, Source, SourceError, fingerprint_of_file
 
 MEMORY: Final = "1GB"
-REQUIRED: Final = ("id", "type", "action", "customer_id")
-TIMES: Final = ("at_ms", "timestamp")  # exactly one of them
-COLUMNS: Final = (*REQUIRED, *TIMES, *NUMBER_FIELDS, *TEXT_FIELDS, "attributes")
-
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _VARIABLE = re.compile(r"getvariable\s*\(\s*'([^']*)'\s*\)", re.IGNORECASE)
 _QUOTED = re.compile(r"'((?:[^']|'')+)'")
-_WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|BIGNUM")
-_NUMBER = re.compile(r"FLOAT|DOUBLE|DECIMAL\(.*|" + _WHOLE.pattern)
-_TEXT = re.compile(r"VARCHAR|UUID|ENUM\(.*|" + _WHOLE.pattern, re.DOTALL)
-_MOMENT = re.compile(r"TIMESTAMP.*|DATE")
-_OBJECT = re.compile(r"JSON|STRUCT\(.*|MAP\(.*", re.DOTALL)
-_NOTHING: Final = '"NULL"'  # the type of a bare NULL
 _EXTENSION = re.compile(r"extension ['\"](\w+)")
 
 _CONFIGURATION: Final[Mapping[str, str]] = {
@@ -52,12 +41,6 @@ _CONFIGURATION: Final[Mapping[str, str]] = {
     "allow_unsigned_extensions": "false",
     "TimeZone": "UTC",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    name: str
-    kind: str
 
 
 class QuerySource:
@@ -89,17 +72,17 @@ class QuerySource:
             self._select, self._bound = self._prepared()
             self._connection.execute("SET lock_configuration = true")
             columns = [
-                _Column(str(name), str(kind))
+                Column(str(name), str(kind))
                 for name, kind, *_ in self._connection.execute(
                     f"DESCRIBE ({self._select}\n)", self._bound
                 ).fetchall()
             ]
         except duckdb.Error as error:
             raise SourceError(f"{file}: {_told(error)}") from error
-        self.notices = _check(file, columns)
+        self.notices = check_columns(file, columns)
         names = {column.name.lower(): column for column in columns}
-        self._order = f" ORDER BY {_time(names)}, id" if sort else ""
-        self._record = _record(names)
+        self._order = f" ORDER BY {time_expression(names)}, id" if sort else ""
+        self._record = record_expression(names)
 
     def _prepared(self) -> tuple[str, dict[str, str]]:
         """The one SELECT without its semicolon, and the parameters that it binds."""
@@ -194,84 +177,26 @@ def _told(error: duckdb.Error) -> str:
     )
 
 
-def _check(file: Path, columns: list[_Column]) -> tuple[str, ...]:
-    """Check names and types of the columns; the result is the notices."""
-    problems: list[str] = []
-    notices: list[str] = []
-    names = [column.name.lower() for column in columns]
-    problems += [
-        f"{file}: the column {name} is there {names.count(name)} times; keep one of them"
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1 and name in COLUMNS
-    ]
-    problems += [
-        f"{file}: the column {name} is missing; select it, such as {mend}"
-        for name, mend in zip(
-            REQUIRED,
-            ("order_number AS id", "'order' AS type", "'placed' AS action", "… AS customer_id"),
-            strict=True,
-        )
-        if name not in names
-    ]
-    times = [name for name in names if name in TIMES]
-    if len(times) != 1:
-        found = " and ".join(times) or "none"
-        problems.append(
-            f"{file}: the time of the event must be in one column, at_ms (integer milliseconds"
-            f" since 1970) or timestamp (in UTC); there is {found}"
-        )
-    for column in columns:
-        if column.name.lower() not in COLUMNS:
-            close = get_close_matches(column.name.lower(), COLUMNS, n=1, cutoff=0.75)
-            meant = f"; did you mean {close[0]}?" if close else ""
-            notices.append(f"the column {column.name} is no field of an event: ignored{meant}")
-        elif column.kind != _NOTHING:
-            mend = _mend(column.name.lower(), column.kind)
-            if mend:
-                problems.append(f"{file}: the column {column.name} is {column.kind}; {mend}")
-    if problems:
-        raise SourceError(*problems)
-    return tuple(notices)
+def open_source(
+    file: Path | None, sql: Path | None, parameters: Mapping[str, str], *, sort: bool = False
+) -> Source:
+    """The source that a command line names.
 
+    Args:
+        file: a file of JSON Lines; or
+        sql: an SQL file.
+        parameters: for the SQL.
+        sort: order the rows by time; for the SQL.
 
-def _mend(name: str, kind: str) -> str:
-    """What to write where a column's type is wrong; empty where it is right."""
-    if name in TIMES:
-        if _MOMENT.fullmatch(kind) or (name == "at_ms" and _WHOLE.fullmatch(kind)):
-            return ""
-        if kind == "VARCHAR":
-            return f"it must be a time, such as CAST({name} AS TIMESTAMP) AS timestamp"
-        return f"it must be a time, such as CAST({name} AS BIGINT) AS at_ms for milliseconds"
-    if name in NUMBER_FIELDS:
-        return "" if _NUMBER.fullmatch(kind) else f"write CAST({name} AS DOUBLE) AS {name}"
-    if name == "attributes":
-        return "" if _OBJECT.fullmatch(kind) else "it must be a STRUCT, a MAP or JSON"
-    if _TEXT.fullmatch(kind):
-        return ""
-    if _NUMBER.fullmatch(kind):
-        return f"17850 would become '17850.0', so write CAST({name} AS BIGINT) AS {name}"
-    return f"write CAST({name} AS VARCHAR) AS {name}"
-
-
-def _time(names: Mapping[str, _Column]) -> str:
-    column = next(names[name] for name in TIMES if name in names)
-    if _MOMENT.fullmatch(column.kind):
-        return f'epoch_ms("{column.name}"::TIMESTAMP)'
-    return f'"{column.name}"'
-
-
-def _record(names: Mapping[str, _Column]) -> str:
-    """The expression that writes a row as JSON: concat leaves out what is NULL, with its name."""
-    parts = []
-    for name in COLUMNS:
-        if name not in names:
-            continue
-        value = f'"{names[name].name}"'
-        if name in TIMES:
-            name, value = "at_ms", _time(names)  # noqa: PLW2901  all of them become at_ms
-        elif name in NUMBER_FIELDS:
-            value = f"{value}::DOUBLE"
-        elif name != "attributes":
-            value = f"{value}::VARCHAR"
-        parts.append(f"""',"{name}":' || to_json({value})""")
-    return f"encode(concat('{{', substr(concat({', '.join(parts)}), 2), '}}'))"
+    Raises:
+        SourceError: Not exactly one of the two is given, what only SQL takes is given with the other,
+            or the source cannot be read.
+    """
+    if sql is not None and file is None:
+        return QuerySource(sql, parameters, sort=sort)
+    if file is None or sql is not None:
+        raise SourceError("name one source: a file of JSON Lines, or --sql FILE.sql")
+    if parameters or sort:
+        given = "--set" if parameters else "--sort"
+        raise SourceError(f"{given} is for --sql, where read_json($file) reads {file.name} as well")
+    return LinesSource(file)
