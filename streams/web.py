@@ -11,14 +11,16 @@ Routes
     GET  /v1/customers/{id}       the customer's view as stored, or 404; escape a / in the id as %2F
     GET  /v1/actions?limit=N      {"actions": [{"id", "rule", "version", "customer_id", "reason",
                                   "at_ms", "status", …}, …]}, newest first; N is 100 when not given
-    GET  /v1/rules                {"rules": [{"name", "version", …}, …]}
+    GET  /v1/rules                {"rules": [{"name", "version", …}, …], "error": null, or what is
+                                  wrong with the files, so that older rules are still in force}
+    POST /v1/rules/reload         the same, after reading the files again; 422 when they have mistakes
     GET  /v1/alerts               {"alerts": […]}
     GET  /livez, /readyz          {"ok", "checks": {part: {"ok", "detail"}}}, 200 or 503
     GET  /metrics                 Prometheus
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias
@@ -75,7 +77,8 @@ class Ports:
     monotonic_ms: Callable[[], int]
     appender: Appender | None = None
     reader: Reader | None = None
-    rules: Callable[[], Listed] | None = None
+    rules: Callable[[], Mapping[str, Any]] | None = None  # and what is wrong with their files
+    reload: Callable[[], Awaitable[bool]] | None = None  # whether the files are in force now
     alerts: Callable[[], Listed] | None = None
     shards: Callable[[], Sequence[ShardStatus]] | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict)  # redis, log
@@ -94,7 +97,7 @@ def application(ports: Ports, address: Address, token: str | None) -> web.Applic
     if ports.reader is not None:
         _add_reading(routes, ports.reader)
     if ports.rules is not None:
-        routes.add_get("/v1/rules", _listing("rules", ports.rules))
+        _add_rules(routes, ports.rules, ports.reload)
     if ports.alerts is not None:
         routes.add_get("/v1/alerts", _listing("alerts", ports.alerts))
     _add_operation(routes, ports)
@@ -178,6 +181,28 @@ def _add_reading(routes: web.UrlDispatcher, reader: Reader) -> None:
 
     routes.add_get("/v1/customers/{id}", customer)
     routes.add_get("/v1/actions", actions)
+
+
+def _add_rules(
+    routes: web.UrlDispatcher,
+    rules: Callable[[], Mapping[str, Any]],
+    reload: Callable[[], Awaitable[bool]] | None,
+) -> None:
+    async def told(_: web.Request) -> web.Response:
+        return _json(rules())
+
+    async def reloaded(_: web.Request) -> web.Response:
+        assert reload is not None, "else there is no such route"
+        is_in_force = await reload()
+        found = rules()
+        if is_in_force:
+            return _json(found)
+        detail = f"the older rules stay in force, for the files have mistakes:\n{found['error']}"
+        return problem(422, "bad_rules", detail)
+
+    routes.add_get("/v1/rules", told)
+    if reload is not None:
+        routes.add_post("/v1/rules/reload", reloaded)
 
 
 def _listing(name: str, listed: Callable[[], Listed]) -> Handler:

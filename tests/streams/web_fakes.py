@@ -82,7 +82,7 @@ class World:
             "monotonic_ms": lambda: self.monotonic_ms,
             "appender": self.log,
             "reader": self.store,
-            "rules": lambda: [{"name": "vip", "version": 2}],
+            "rules": lambda: {"rules": [{"name": "vip", "version": 2}]},
             "shards": lambda: self.statuses,
         }
         return Ports(**{**given, **replaced})

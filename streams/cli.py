@@ -1,0 +1,41 @@
+"""The command line: `rapport`.
+
+Promise   Names are stable. Exit codes: 0 ok, 1 found problems, 2 usage. An error is a sentence that says
+          what, where and how to mend it; only a fault of ours shows a trace.
+Not here  Each command: commands/.
+"""
+
+from typing import Any, Final
+
+import click
+
+from rules.errors import RulesError
+from sinks.errors import SinksError
+from streams.commands.given_options import DISTRIBUTION, Problems
+from streams.commands.replay import replay
+from streams.commands.up import up
+from streams.errors import StreamsError
+
+EXPECTED: Final = (StreamsError, SinksError, RulesError)
+
+
+class Commands(click.Group):
+    """A group whose commands may raise what is expected to go wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            raise Problems(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    package_name=DISTRIBUTION, prog_name="rapport", message="%(prog)s %(version)s"
+)
+def main() -> None:
+    """Turn the stream of what customers do into the next right action."""
+
+
+for each in (up, replay):
+    main.add_command(each)

@@ -1,0 +1,142 @@
+"""`rapport replay`: the engine over a history, on the event clock, without services."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from streams import kernels
+from streams.commands.given_options import (
+    UsageError,
+    as_json,
+    parameters,
+    print_json,
+    print_table,
+    say,
+    settings_options,
+    stderr,
+    stdout,
+)
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.replay import Replayed
+    from streams.source import Source
+
+
+def source_of(sql: Path | None, lines: Path | None, pairs: tuple[str, ...], sort: bool) -> "Source":  # noqa: FBT001  as it was given
+    """The source that the options name."""
+    from streams.query import QuerySource
+    from streams.source import LinesSource
+
+    if (sql is None) == (lines is None):
+        raise UsageError("give one source: --sql FILE.sql, or FILE.jsonl")
+    values = parameters(pairs)
+    if sql is not None:
+        return QuerySource(sql, values, sort=sort)
+    assert lines is not None, "one of the two"
+    if values or sort:
+        raise UsageError("--set and --sort are for --sql; lines are read as they are")
+    return LinesSource(lines)
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name a source."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    text = "A parameter of the SQL."
+    command = click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help=text)(
+        command
+    )
+    text = "One SELECT of event columns, of anything that DuckDB reads."
+    command = click.option("--sql", type=file, metavar="FILE.sql", help=text)(command)
+    return click.argument("lines", metavar="[FILE.jsonl]", type=file, required=False)(command)
+
+
+@click.command(short_help="Run the engine over a history, without services.")
+@source_options
+@click.option("--sort", is_flag=True, help="Order the rows of the SQL by time.")
+@click.option(
+    "--features",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.parquet",
+    help="Write one row an event, with its features as they stood right after it.",
+)
+@as_json
+@settings_options("rules", "model")
+def replay(
+    settings: Settings,
+    *,
+    lines: Path | None,
+    sql: Path | None,
+    pairs: tuple[str, ...],
+    sort: bool,
+    features: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the engine over a history on the event clock, without services.
+
+    Nothing is delivered. The same rows end in the same profiles and fires as they would live.
+    """
+    source = source_of(sql, lines, pairs, sort)
+    for notice in source.notices:
+        say(f"{source.name}: {notice}")
+    kernels.load(say)
+    replayed = _replayed(settings, source, features)
+    if as_json:
+        print_json(msgspec.to_builtins(replayed.summary))
+    else:
+        _print(replayed)
+
+
+def _replayed(settings: Settings, source: "Source", features: Path | None) -> "Replayed":
+    from streams.features import FeatureFile, features_of
+    from streams.loader import Sources
+    from streams.replay import Watchers, replay
+
+    engine = Sources(settings.model, settings.rules).engine()
+    file = nullcontext() if features is None else FeatureFile(features, features_of(engine))
+    console = stderr()
+    with file as written, console.status("reading …") as status:
+        watchers = Watchers(
+            observe=None if written is None else written.observe,
+            progress=lambda rows: status.update(f"{rows:,} events read"),
+        )
+        return replay(source, engine, time.time_ns() // 1_000_000, watchers)
+
+
+def _print(replayed: "Replayed") -> None:
+    summary = replayed.summary
+    console = stdout()
+    console.print(
+        f"{summary.events_read:,} events of {summary.customers:,} customers in"
+        f" {summary.seconds:.2f} s ({summary.events_per_second:,.0f} a second):"
+        f" {summary.events_admitted:,} admitted, {summary.duplicates:,} duplicates,"
+        f" {sum(summary.dead_letters.values()):,} dead letters"
+    )
+    for title, rows in (
+        (
+            ("event", "count", "amount"),
+            [
+                (name, total.count, f"{total.amount:,.2f}")
+                for name, total in summary.by_action.items()
+            ],
+        ),
+        (("health", "customers"), list(summary.bands.items())),
+        (
+            ("rule", "fires", "suppressed"),
+            [
+                (name, count, summary.suppressed.get(name, 0))
+                for name, count in summary.fires.items()
+            ],
+        ),
+        (("dead letters", "count"), list(summary.dead_letters.items())),
+    ):
+        if rows:
+            console.print()
+            print_table(title, rows)
+    for letter in replayed.dead[:10]:
+        say(f"row {letter.origin.position}: {letter.reason}: {letter.detail}")

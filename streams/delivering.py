@@ -1,0 +1,133 @@
+"""Delivering: a relay with all that it needs, for as long as a block lasts.
+
+Promise   Inside the block the relay works; at its end what is under way gets GRACE_MS to end, and what
+          is missing is found in the outbox by the next relay. A relay that fails ends the process.
+How       Destinations, receipts and the relay's task, opened and closed in order. Changes of deliveries
+          become metrics.
+Limits    OFFERED_MAX actions whose commit times are remembered, to tell how long delivery took.
+Not here  The relay itself: relay.py. Which process has one: up.py, worker.py, outpost.py.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rules.action import Action
+from streams.clock import Clock
+from streams.delivery import Delivery, Status
+from streams.endpoints import Outside, open_destinations
+from streams.metrics import Metrics
+from streams.receipts_redis import RedisReceipts
+from streams.relay import Relay
+from streams.settings import Endpoint
+
+GRACE_MS: Final = 500
+OBSERVE_SECONDS: Final = 1.0
+OFFERED_MAX: Final = 50_000
+
+# The words of the metric for what became of an attempt.
+RESULTS: Final[Mapping[Status, str]] = {
+    "delivered": "delivered",
+    "retrying": "retry",
+    "rejected": "rejected",
+    "given_up": "expired",
+    "disabled": "rejected",
+}
+
+Changed = Callable[[Delivery], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a relay works with."""
+
+    store: str  # the URL of Redis
+    endpoints: Mapping[str, Endpoint]
+    outside: Outside
+    clock: Clock
+    metrics: Metrics
+    changed: Changed = lambda _delivery: None  # told of each change of a delivery, besides metrics
+
+
+class Timed:
+    """Passes on to the relay what shards tell, and remembers when each action was committed."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._offered: dict[str, int] = {}
+        self.relay: Relay | None = None
+
+    def claimed(self, number: int, nonce: str, last: int) -> None:
+        self._relay.claimed(number, nonce, last)
+
+    def released(self, number: int) -> None:
+        self._relay.released(number)
+
+    def offer(self, number: int, sequence: int, actions: Sequence[Action]) -> None:
+        now_ms = self._means.clock.now_ms()
+        if len(self._offered) + len(actions) <= OFFERED_MAX:
+            self._offered.update((action.id, now_ms) for action in actions)
+        self._relay.offer(number, sequence, actions)
+
+    @property
+    def _relay(self) -> Relay:
+        assert self.relay is not None, "it is there before the first claim"
+        return self.relay
+
+    def changed(self, delivery: Delivery) -> None:
+        """Count a change; called in the loop."""
+        metrics, result = self._means.metrics, RESULTS.get(delivery.status)
+        if result is not None:
+            metrics.action(result, delivery.target.kind)
+        if delivery.status != "pending":
+            offered_ms = self._offered.pop(delivery.id, None)
+            if delivery.status == "delivered" and offered_ms is not None:
+                metrics.delivered([delivery.updated_ms - offered_ms])
+        self._means.changed(delivery)
+
+    async def observe(self) -> None:
+        """Tell what the relay has before it, each second."""
+        while True:
+            now_ms = self._means.clock.now_ms()
+            shards = list(self._relay.shards.values())
+            taken_ms = [parcel.taken_ms for shard in shards for parcel in shard.held.values()]
+            self._means.metrics.relay(
+                queued=len(taken_ms) + sum(shard.waiting_count for shard in shards),
+                oldest_ms=now_ms - min(taken_ms, default=now_ms),
+            )
+            await asyncio.sleep(OBSERVE_SECONDS)
+
+
+@asynccontextmanager
+async def open_relay(means: Means, failed: Callable[[BaseException], None]) -> AsyncIterator[Timed]:
+    """A relay that works as long as the block lasts.
+
+    Args:
+        means: what it works with.
+        failed: told when the relay ends by a fault, which must end the process.
+
+    Raises:
+        SecretError: A secret cannot be used.
+    """
+    timed = Timed(means)
+    receipts = RedisReceipts(means.store)
+    async with open_destinations(means.endpoints, means.outside) as destinations:
+        relay = timed.relay = Relay(receipts, destinations, means.clock, timed.changed)
+        tasks = [asyncio.create_task(each) for each in (relay.run(), timed.observe())]
+        for task in tasks:
+            task.add_done_callback(lambda done: _told(done, failed))
+        try:
+            yield timed
+        finally:
+            await relay.close(GRACE_MS)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await receipts.close()
+
+
+def _told(done: "asyncio.Task[None]", failed: Callable[[BaseException], None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        failed(error)

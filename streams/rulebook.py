@@ -1,0 +1,118 @@
+"""The rulebook: the engine in force, and how another takes its place without a restart.
+
+Promise   The engine in force is whole at any moment. Files with mistakes leave it as it is, and the
+          mistakes are told to the log, to a metric, and to whoever asks for the rules.
+How       The files' names, times and sizes are looked at every second; a change that has lasted for one
+          look is read and compiled on another thread. Shards take the new engine between two batches
+          (shard.py).
+Limits    POLL_SECONDS twice until a change is in force.
+Not here  Reading files: loader.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from rules.errors import RulesError
+from rules.explain import sentence
+from rules.rule import Rule
+from streams.errors import StreamsError
+from streams.loader import Fingerprint, Sources, warm
+from streams.metrics import Metrics
+from streams.step import Engine
+
+POLL_SECONDS: Final = 1.0
+
+_log = logging.getLogger("rapport.rules")
+
+
+class Rulebook:
+    """Lives in one event loop; `engine` may be read by any thread."""
+
+    def __init__(self, sources: Sources, metrics: Metrics, now_ms: Callable[[], int]) -> None:
+        """Load for the first time. Raises as `Sources.engine` does."""
+        self.sources = sources
+        self.error: RulesError | StreamsError | None = None  # of the last reload
+        self.is_loading = asyncio.Lock()
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._seen = sources.fingerprint()
+        self.engine = sources.engine()
+        self.loaded_ms = now_ms()
+        warm(self.engine)
+        metrics.rules(len(self.engine.rules.rules))
+
+    def current(self) -> Engine:
+        """The engine to step with."""
+        return self.engine
+
+    async def reload(self) -> bool:
+        """Read the files again; whether they are in force now, or `error` says why not."""
+        async with self.is_loading:
+            try:
+                self.engine = await asyncio.to_thread(self._loaded)
+            except (RulesError, StreamsError) as error:
+                self.error = error
+                self._metrics.reloaded("refused")
+                _log.error("the rules stay as they were, for these have mistakes:\n%s", error)
+                return False
+            self.error = None
+            self.loaded_ms = self._now_ms()
+            count = len(self.engine.rules.rules)
+            self._metrics.reloaded("ok")
+            self._metrics.rules(count)
+            _log.info("%d rules of %s are in force", count, self.sources.place)
+            return True
+
+    def _loaded(self) -> Engine:
+        made = self.sources.engine()
+        warm(made)
+        return made
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Reload whenever the files have changed, until `stop` is set."""
+        before = self._seen
+        while not stop.is_set():
+            try:
+                await asyncio.wait_for(stop.wait(), POLL_SECONDS)
+            except TimeoutError:
+                now = await asyncio.to_thread(self._look)
+                if now is not None and now == before and now != self._seen:
+                    self._seen = now
+                    await self.reload()
+                before = now if now is not None else before
+
+    def _look(self) -> Fingerprint | None:
+        try:
+            return self.sources.fingerprint()
+        except StreamsError as error:
+            _log.warning("the rules cannot be looked at: %s", error)
+            return None
+
+    def told(self) -> dict[str, Any]:
+        """What `/v1/rules` shows."""
+        return {
+            "rules": [described(rule) for rule in self.engine.rules.rules],
+            "place": str(self.sources.place),
+            "model": self.engine.model.id,
+            "loaded_ms": self.loaded_ms,
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+def described(rule: Rule) -> dict[str, Any]:
+    """A rule as JSON shows it."""
+    return {
+        "name": rule.name,
+        "version": rule.version,
+        "describe": rule.describe,
+        "sentence": sentence(rule),
+        "cooldown_ms": rule.cooldown_ms,
+        "targets": [
+            {"kind": target.kind, "name": target.name, "type": target.type}
+            for target in rule.targets
+        ],
+        "file": rule.file,
+        "line": rule.line,
+    }

@@ -1,0 +1,214 @@
+"""Up: everything in one process, on the embedded log.
+
+Promise   When `started` is called, events are accepted, folded and answered with actions. It ends within
+          two seconds of being asked, with everything that was accepted on disk, and goes on from there at
+          the next start.
+How       A redis-server of our own (or the one that the settings name), one thread that folds, and one
+          event loop for HTTP, delivery and the rulebook. They are opened in this order and closed in the
+          reverse one, so that each finds what it needs until its own end.
+Limits    One machine. THREAD_SECONDS_MAX for the batch in hand.
+Not here  The same over Kafka: worker.py. The simulated shop: shop.py. What is shown meanwhile: commands/.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+
+from streams import partitions
+from streams.accounting import ports_of, trouble_of
+from streams.claimer import Claimer
+from streams.clock import Clock
+from streams.deliveries import Deliveries, telling
+from streams.delivering import Changed, Means, open_relay
+from streams.endpoints import Outside
+from streams.errors import ServerError, StreamsError
+from streams.metrics import Metrics
+from streams.ownership import Claims
+from streams.read import StoreReader
+from streams.redis_appender import RedisAppender
+from streams.redis_dead_letters import RedisDeadLetters
+from streams.redis_log import RedisLog
+from streams.redis_server import RedisServer
+from streams.rulebook import Rulebook
+from streams.safety import check
+from streams.settings import Address, EmbeddedLog, Settings
+from streams.shard import Stored
+from streams.store import Connection, StoreAddress
+from streams.store_async import AsyncConnection
+from streams.web import Ports, application, serve
+
+THREAD_SECONDS_MAX: Final = 1.0
+WATCH_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be started."""
+
+    settings: Settings
+    rulebook: Rulebook
+    metrics: Metrics
+    clock: Clock
+    console: Console
+    stored: Stored  # told of each commit, by the thread that folds
+    changed: Changed  # told of each change of a delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What can be used while it runs."""
+
+    address: Address  # of HTTP
+    store: StoreAddress
+    appender: RedisAppender
+    reader: StoreReader
+    log: RedisLog
+
+
+class EndedError(StreamsError):
+    """A part of the whole has ended by itself, so that the rest cannot go on."""
+
+
+async def run(plan: Plan, stop: asyncio.Event, started: Callable[[Running], None]) -> None:
+    """Run until `stop` is set.
+
+    Raises:
+        StreamsError: Something cannot be started, or has ended by itself.
+        OSError: The address cannot be listened at.
+    """
+    failures: list[BaseException] = []
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        stop.set()
+
+    async with AsyncExitStack() as stack:
+        server = await _server(plan.settings, stack)
+        running = await _opened(plan, server, stack, failed)
+        watching = asyncio.create_task(plan.rulebook.watch(stop))
+        started(running)
+        while not stop.is_set():
+            if server is not None and not server.is_running():
+                failed(EndedError(f"redis-server has ended; {server.log} may say why"))
+            await _first(stop, WATCH_SECONDS)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    if failures:
+        raise failures[0]
+
+
+async def _server(settings: Settings, stack: AsyncExitStack) -> RedisServer | None:
+    """The embedded server, unless the settings name a Redis."""
+    if settings.redis is not None:
+        return None
+    if not isinstance(settings.log, EmbeddedLog):
+        raise ServerError("the log is Kafka; set redis to the URL of the Redis that workers share")
+    server = RedisServer(settings.log.directory)
+    starting = asyncio.create_task(asyncio.to_thread(server.start))
+    stack.push_async_callback(asyncio.to_thread, server.stop)
+    await asyncio.shield(starting)
+    return server
+
+
+async def _opened(
+    plan: Plan,
+    server: RedisServer | None,
+    stack: AsyncExitStack,
+    failed: Callable[[BaseException], None],
+) -> Running:
+    """Open the store, the relay, the log and HTTP, in this order."""
+    settings = plan.settings
+    url = settings.redis or (server.url if server is not None else "")
+    store = StoreAddress.parse(url)
+    await asyncio.to_thread(_prepare, store, settings.partitions)
+    connection = AsyncConnection(store)
+    stack.push_async_callback(connection.close)
+    reader = StoreReader(connection, settings.partitions)
+    appender = RedisAppender(connection, settings.partitions)
+    means = Means(
+        url,
+        settings.endpoints,
+        Outside(plan.clock.now_ms, plan.console),
+        plan.clock,
+        plan.metrics,
+        plan.changed,
+    )
+    deliveries = await stack.enter_async_context(open_relay(means, failed))
+    log = await stack.enter_async_context(_folding(plan, store, deliveries, failed))
+    ports = Ports(
+        plan.metrics,
+        plan.clock,
+        lambda: time.monotonic_ns() // 1_000_000,
+        appender=appender,
+        reader=reader,
+        rules=plan.rulebook.told,
+        reload=plan.rulebook.reload,
+        shards=lambda: log.statuses,
+        probes={"redis": reader.probe},
+    )
+    try:
+        made = application(ports, settings.http, settings.token)
+        runner, address = await serve(made, settings.http)
+    except ValueError as error:
+        raise StreamsError(str(error)) from error
+    except OSError as error:
+        raise StreamsError(
+            f"{settings.http.host}:{settings.http.port} cannot be listened at:"
+            f" {error.strerror or error}; name another address with --http HOST:PORT"
+        ) from error
+    stack.push_async_callback(runner.cleanup)
+    return Running(address, store, appender, reader, log)
+
+
+def _prepare(store: StoreAddress, count: int) -> None:
+    """Make sure that this Redis keeps what it is given, and is ours."""
+    connection = Connection(store)
+    try:
+        check(connection, log_inside=True)
+        partitions.settle(connection, count)
+    finally:
+        connection.close()
+
+
+@asynccontextmanager
+async def _folding(
+    plan: Plan,
+    store: StoreAddress,
+    deliveries: Deliveries,
+    failed: Callable[[BaseException], None],
+) -> AsyncIterator[RedisLog]:
+    """The log and its thread, as long as the block lasts."""
+    loop = asyncio.get_running_loop()
+    dead_letters = RedisDeadLetters(Connection(store))
+    ports = ports_of(plan.metrics, dead_letters, deliveries, plan.stored)
+    claimer = Claimer(store, plan.rulebook.current, ports, plan.clock.now_ms)
+    claims = Claims(telling(claimer, deliveries), patience_ms=0)
+    log = RedisLog(store, plan.settings.partitions, claims, trouble_of(plan.metrics))
+
+    def fold() -> None:
+        try:
+            log.run()
+        except BaseException as error:  # noqa: BLE001  whatever it was, `run` raises it
+            loop.call_soon_threadsafe(failed, error)
+
+    thread = threading.Thread(target=fold, name="log", daemon=True)
+    thread.start()
+    try:
+        yield log
+    finally:
+        log.halt()
+        await asyncio.to_thread(thread.join, THREAD_SECONDS_MAX)
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, or so long."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
