@@ -22,7 +22,7 @@ from typing import IO, Final, Literal
 
 from streams.errors import ServerError, StoreDownError
 from streams.redis_executable import redis_executable
-from streams.store import Command, Connection, StoreAddress, checked, information
+from streams.store import Connection, StoreAddress, information
 from streams.torn_tail import mend
 
 LOAD_SECONDS_MAX: Final = 300.0  # a gigabyte takes about ten seconds
@@ -160,7 +160,6 @@ class RedisServer:
         connection = Connection(self.address)
         try:
             mend(connection)
-            _end_open_transaction(connection)
         except StoreDownError:
             return False
         finally:
@@ -225,19 +224,6 @@ def _listens(address: StoreAddress) -> bool:
     finally:
         connection.close()
     return True
-
-
-def _end_open_transaction(connection: Connection) -> None:
-    """Make sure that what is written from now on is read at the next start.
-
-    A transaction of the relay's scripts that a crash has torn may still be open in the file, and
-    whatever follows would belong to it, until somebody ends one. Any part of those scripts is a good
-    state (receipts.py), so ours may end it. Two writes: a single one would be logged without its ends.
-    """
-    commands: list[Command] = [("MULTI",)]
-    commands += [("SET", name, 1) for name in ("rapport:started", "rapport:started:again")]
-    for reply in connection.ask([*commands, ("EXEC",)]):
-        checked(reply)
 
 
 def _until(

