@@ -55,6 +55,8 @@ _READINGS: Final = {
     "approximate": "the window over {events} holds more than {exact} events",
 }
 
+_ONE: Final = ("since", "last", "first")  # these are about one event
+
 
 def sentence(rule: Rule) -> str:
     """What the rule does."""
@@ -63,7 +65,7 @@ def sentence(rule: Rule) -> str:
     does = " and ".join(_target(each) for each in rule.targets)
     if rule.on is not None:
         condition = "" if rule.when is None else f" when {phrase(rule.when)}"
-        fires = f"At each {_events(rule.on)}{condition}: {does}"
+        fires = f"At each {_events(rule.on, one=True)}{condition}: {does}"
     else:
         assert rule.when is not None, "a rule has a condition or an event"
         fires = f"As soon as {phrase(rule.when)}: {does}"
@@ -115,7 +117,10 @@ def _operation(operation: Operation) -> str:
         return f"{sign}({', '.join(map(phrase, operands))})"
     if sign == "negate":
         return f"-({phrase(operands[0])})"
-    return f"({phrase(operands[0])}) {sign} ({phrase(operands[1])})"
+    left, right = (
+        f"({phrase(each)})" if isinstance(each, Operation) else phrase(each) for each in operands
+    )
+    return f"{left} {sign} {right}"
 
 
 def _bracketed(expression: Expression) -> str:
@@ -123,20 +128,24 @@ def _bracketed(expression: Expression) -> str:
     return f"({phrase(expression)})" if several else phrase(expression)
 
 
-def _events(events: Events) -> str:
-    name = f"{events.kind}.{events.action}" if events.action != "*" else f"{events.kind} event"
+def _events(events: Events, *, one: bool) -> str:
+    name = f"{events.kind}.{events.action}"
+    if events.action == "*":
+        name = f"{events.kind} event{'' if one else 's'}"
     return name if events.where is None else f"{name} where {_bracketed(events.where)}"
 
 
 def _reading(reading: Reading) -> str:
     said = _READINGS[reading.function].format(
-        events=_events(reading.events), field=reading.field, exact=reading.exact
+        events=_events(reading.events, one=reading.function in _ONE),
+        field=reading.field,
+        exact=reading.exact,
     )
     if reading.window_ms:
-        said += f" in the last {duration_phrase(reading.window_ms)}"
+        said += f" in the last {duration_phrase(reading.window_ms).removeprefix('1 ')}"
     elif reading.half_life_ms:
         said += f" (half-life {duration_phrase(reading.half_life_ms)})"
-    elif reading.function not in ("since", "last", "first"):
+    elif reading.function not in _ONE:
         said += " so far"
     return f"{said} before this event" if reading.before and reading.function != "zscore" else said
 

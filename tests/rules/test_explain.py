@@ -42,7 +42,7 @@ then = [{ log = "l" }]
 
     assert sentence(rule) == (
         "paid (version 1): At each order.paid where amount is below 5 when the number of order"
-        " event in the last 10 minutes is at least 5: log paid as l."
+        " events in the last 10 minutes is at least 5: log paid as l."
     )
 
 
@@ -53,7 +53,7 @@ then = [{ log = "l" }]
         ("not has(amount)", "it is not so that there is amount"),
         ("not (health < 1 or health > 2)", "it is not so that (health is below 1 or health is above 2)"),
         ("health in (1, 2)", "health is one of 1 or 2"),
-        ("health + 1 > -health", "(health) + (1) is above -(health)"),
+        ("health + 1 > -health", "health + 1 is above -(health)"),
         ("trend(health, 7d) < 0", "the trend of health (half-life 7 days) is below 0"),
         ("since(order.placed) > 36h", "the time since the last order.placed is above 36 hours"),
         ("sum(order.placed.amount) > 1", "the sum of amount over order.placed so far is above 1"),
@@ -70,7 +70,7 @@ then = [{ log = "l" }]
         ),
         (
             "approximate(count(click.*, 1d))",
-            "the window over click event holds more than 16 events in the last 1 day",
+            "the window over click events holds more than 16 events in the last day",
         ),
     ],
 )  # fmt: skip
