@@ -122,7 +122,7 @@ class Dispatch:
     def _queue(self, lane: Lane, parcel: Parcel) -> None:
         if lane.breaker.disabled:
             self._end(parcel, "disabled", lane.breaker.disabled)
-        elif lane.room > 0:
+        elif lane.room > 0 or (parcel.sequence is None and lane.may_probe(self._clock.now_ms())):
             lane.queue.append(parcel)
         else:
             self._park(lane, parcel)

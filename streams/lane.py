@@ -75,14 +75,18 @@ class Lane:
 
     def fetches(self, now_ms: int) -> int:
         """How many deliveries to fetch from Redis now."""
+        if self.breaker.disabled:
+            return self._queue_max if self.due_ms else 0  # to be told so, not to be tried
         if min(self.due_ms.values(), default=now_ms + 1) > now_ms:
             return 0
-        if self.breaker.disabled:
-            return self._queue_max  # to be told so, not to be tried
         if self.breaker.is_closed:
             return self.room if len(self.queue) <= self._queue_max // 2 else 0
-        is_idle = not self.queue and self.breaker.allows(now_ms, len(self.flying))
-        return 1 if is_idle else 0
+        return 1 if self.may_probe(now_ms) else 0
+
+    def may_probe(self, now_ms: int) -> bool:
+        """Whether the breaker is half open, and nothing is on its way to decide."""
+        is_idle = not self.breaker.is_closed and not self.queue
+        return is_idle and self.breaker.allows(now_ms, len(self.flying)) > 0
 
     def wakes_ms(self) -> int | None:
         """When something is due; in the past when it already waits for room or for an answer."""

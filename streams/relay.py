@@ -199,11 +199,11 @@ class Relay:
             now_ms = self._clock.now_ms()
             count = lane.fetches(now_ms)
             shard = self.shards.get(number)
-            due_ms = lane.due_ms.get(number, now_ms + 1)
-            if not count or shard is None or shard.is_full or due_ms > now_ms:
+            until_ms = EVER_MS if lane.breaker.disabled else now_ms
+            due_ms = lane.due_ms.get(number, EVER_MS + 1)
+            if not count or shard is None or shard.is_full or due_ms > until_ms:
                 continue
             count += shard.held_of_waiting(lane.name)  # Redis will name these again
-            until_ms = EVER_MS if lane.breaker.disabled else now_ms
             lane.due_ms.pop(number, None)  # what is recorded while we ask sets it anew
             try:
                 due = await self._receipts.due(number, lane.name, until_ms, count)
