@@ -92,7 +92,7 @@ def list_anomalies(
         at = kept_at + 1 + (ever - 1 - k) % kept * KEPT_WORDS
         integers[2 * k] = whole[at + KEPT_DETECTOR]
         integers[2 * k + 1] = whole[at + KEPT_AT_MS]
-        numbers[3 * k] = row[at + KEPT_VALUE]
+        numbers[3 * k] = hundredths(row[at + KEPT_VALUE])
         numbers[3 * k + 1] = hundredths(row[at + KEPT_USUAL])
         numbers[3 * k + 2] = hundredths(row[at + KEPT_Z])
     return held
