@@ -20,10 +20,12 @@ from processors.event import Event
 from sinks.errors import ProduceError
 from streams.appender import AppendError, Refused
 from streams.kafka_settings import KafkaSettings
+from streams.probes import Check
 
 IN_FLIGHT_MAX: Final = 10_000  # 10 MB at 1 KB each; at 2,000/s two or three are under way
 POLL_SECONDS: Final = 0.1
 CLOSE_SECONDS_MAX: Final = 1.0
+PROBE_SECONDS_MAX: Final = 1.0
 FINAL: Final = frozenset(  # sending it again cannot help
     (
         KafkaError.MSG_SIZE_TOO_LARGE,
@@ -84,6 +86,14 @@ class KafkaProducer:
             future.set_exception(ProduceError(str(error), is_final=False))
         return future
 
+    async def probe(self) -> Check:
+        """Whether a broker answers."""
+        try:
+            await asyncio.to_thread(self._producer.list_topics, timeout=PROBE_SECONDS_MAX)
+        except KafkaException as error:
+            return Check(ok=False, detail=f"no broker answers: {error.args[0]}")
+        return Check(ok=True)
+
     async def close(self) -> None:
         """Wait for what is under way, CLOSE_SECONDS_MAX at most. Afterwards nothing can be sent."""
         await asyncio.to_thread(self._producer.flush, CLOSE_SECONDS_MAX)
@@ -120,13 +130,13 @@ class KafkaAppender:
         self._settings = settings
         self._producer = producer
 
-    async def append(self, events: Sequence[Event], values: Sequence[bytes]) -> Sequence[Refused]:
+    async def append(self, records: Sequence[tuple[Event, bytes]]) -> Sequence[Refused]:
         """Append in order, per customer and kind; return when durable. See `Appender`."""
         futures = [
             await self._producer.send(
                 self._settings.input_of(event.type), event.customer_id.encode(), value
             )
-            for event, value in zip(events, values, strict=True)
+            for event, value in records
         ]
         outcomes: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
         refused: list[Refused] = []

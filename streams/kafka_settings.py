@@ -13,6 +13,7 @@ from typing import Final
 
 from processors.event import KINDS
 from streams.kafka_security import Security
+from streams.settings import KafkaLog, Settings, SettingsError
 
 __all__ = ("INPUTS", "KafkaSettings")
 
@@ -48,6 +49,22 @@ class KafkaSettings:
         False  # go on at the log's start where it no longer holds what the fence wants
     )
     security: Security = field(default_factory=Security)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "KafkaSettings":
+        """The Kafka log that the settings name.
+
+        Raises:
+            SettingsError: They name the embedded log.
+        """
+        if not isinstance(settings.log, KafkaLog):
+            raise SettingsError(("log: this command needs Kafka; say --log kafka://HOST:PORT",))
+        return cls(
+            settings.log.servers,
+            group=settings.group,
+            topic_prefix=settings.topic_prefix,
+            session_timeout_ms=settings.session_timeout_ms,
+        )
 
     @property
     def inputs(self) -> tuple[str, ...]:

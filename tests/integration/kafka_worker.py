@@ -1,6 +1,6 @@
 """A worker in a process of its own, for tests that stop, kill and freeze it. Run as a script.
 
-It is `streams.worker` with rules of the test, and three switches that no product has:
+It is a worker's log with rules of the test, and three switches that no product has:
 
     naive       no fence: positions come from the group's committed offsets, rows are just written
     unaligned   topics are not aligned in time
@@ -25,8 +25,10 @@ from processors.model_file import default_model
 from processors.plan import PlanBuilder
 from processors.scores import Scores
 from rules.load import load
+from streams.clock import SystemClock
 from streams.deliveries import NoDeliveries
 from streams.faust_log import FaustLog
+from streams.kafka_claim import claim_of
 from streams.kafka_settings import KafkaSettings
 from streams.keys import Keys
 from streams.metrics import Metrics
@@ -36,7 +38,6 @@ from streams.rows import Rows
 from streams.shard import Work
 from streams.step import Engine, run
 from streams.store import Command, Connection, StoreAddress
-from streams.worker import Parts, claims_of, until_signalled, warm, work
 
 
 def engine_of(rules: bytes) -> Engine:
@@ -54,13 +55,15 @@ def engine_of(rules: bytes) -> Engine:
 class NaiveShard:
     """A shard as one would write it without thinking of two owners."""
 
-    def __init__(self, parts: Parts, number: int) -> None:
+    def __init__(
+        self, engine: Engine, kafka: KafkaSettings, store: StoreAddress, number: int
+    ) -> None:
         self.number = number
-        self.engine = parts.engine()
-        self.table = self.engine.table()
-        self.connection = Connection(parts.store)
+        self.engine = engine
+        self.table = engine.table()
+        self.connection = Connection(store)
         self.rows = Rows(self.connection, number)
-        self.offsets = committed(parts.kafka, number)
+        self.offsets = committed(kafka, number)
 
     def is_full(self) -> bool:
         return False
@@ -83,7 +86,7 @@ class NaiveShard:
             name = customer.encode()
             commands.append(("MSET", keys.row_ + name, row, keys.customer_ + name, view))
         if outcome.actions:
-            sequence = self.connection.call("INCR", f"naive:{self.number}")
+            sequence = self.connection.call("INCR", f"naive:{{{self.number}}}:sequence")
             assert isinstance(sequence, int)
             commands.append(("SET", keys.outbox(sequence), encode(outcome.actions)))
 
@@ -134,7 +137,7 @@ def dying_between_send_and_reply(claim: Claim) -> Claim:
     return claimed
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("bootstrap")
     parser.add_argument("redis")
@@ -148,30 +151,29 @@ def main() -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
     engine = engine_of(options.rules.read_bytes())
-    parts = Parts(
-        kafka=KafkaSettings(
-            (options.bootstrap,),
-            group=options.prefix + "group",
-            topic_prefix=options.prefix,
-            session_timeout_ms=options.session_timeout_ms,
-        ),
-        store=StoreAddress.parse(options.redis),
-        engine=lambda: engine,
-        metrics=Metrics("test"),
-        deliveries=NoDeliveries(),
+    kafka = KafkaSettings(
+        (options.bootstrap,),
+        group=options.prefix + "group",
+        topic_prefix=options.prefix,
+        session_timeout_ms=options.session_timeout_ms,
     )
-    warm(engine)
+    store = StoreAddress.parse(options.redis)
     if options.naive:
-        log = FaustLog(parts.kafka, lambda number, _generation, _forced: NaiveShard(parts, number))
+        log = FaustLog(
+            kafka, lambda number, _generation, _forced: NaiveShard(engine, kafka, store, number)
+        )
     else:
-        claim = dying_between_send_and_reply(claims_of(parts))
-        log = FaustLog(parts.kafka, claim, aligned=not options.unaligned)
+        metrics, clock = Metrics("test"), SystemClock()
+        claim = claim_of(kafka, store, lambda: engine, metrics, clock, NoDeliveries())
+        log = FaustLog(kafka, dying_between_send_and_reply(claim), aligned=not options.unaligned)
+    asyncio.run(until_signalled(log))
 
-    async def everything(stop: asyncio.Event) -> None:
-        await work(log, parts.metrics, stop)
 
-    return until_signalled(everything)
+async def until_signalled(log: FaustLog) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await log.run(stop)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

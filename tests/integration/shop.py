@@ -6,6 +6,7 @@ How       A customer writes into one topic only, so that the order of its events
 """
 
 import random
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from streams.kafka_settings import KafkaSettings
 
+KEY = re.compile(r"rapport:\{(\d+)\}:(row|customer|outbox|fence):?(.*)")
 DEAR = 90.0
 RETURNS = 3
 RULES = b"""
@@ -180,13 +182,14 @@ def stored(client: redis.Redis) -> Stored:
     causes: Counter[tuple[str, str, str]] = Counter()
     positions: dict[tuple[str, int], int] = {}
     for key in client.scan_iter(count=10_000):
-        _, shard, kind, *rest = key.decode().split(":", 3)
-        number = int(shard.strip("{}")) if kind else 0
-        if kind in {"customer", "row"}:
-            if kind == "row":
-                rows[rest[0]] = value_of(client, key)
-            else:
-                views[rest[0]] = msgspec.json.decode(value_of(client, key))
+        named = KEY.fullmatch(key.decode())
+        if named is None:
+            continue
+        number, kind, name = int(named[1]), named[2], named[3]
+        if kind == "row":
+            rows[name] = value_of(client, key)
+        elif kind == "customer":
+            views[name] = msgspec.json.decode(value_of(client, key))
         elif kind == "outbox":
             for action in msgspec.json.decode(value_of(client, key)):
                 causes[action["customer_id"], action["rule"], action["cause"]] += 1
