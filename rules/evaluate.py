@@ -175,9 +175,7 @@ def _decide(
 ) -> int:
     """Judge events from `start` on; answers where it stopped for lack of room in `fires`, or `count`."""
     rules = table.shape[0]
-    fired = 0
-    suppressed = 0
-    stopped = count
+    fired, suppressed, stopped = 0, 0, count
     for i in range(start, count):
         if fired + rules > fires.shape[0]:
             stopped = i

@@ -181,7 +181,7 @@ def test_a_thousand_rules_load_and_one_more_is_refused() -> None:
 
 def test_the_mistakes_told_are_bounded() -> None:
     """A generated file may be wrong in every line."""
-    found = problems("".join(f"x{number} = 1\n" for number in range(3_000)))
+    found = problems("".join(f"x{number} = 1\n" for number in range(3 * PROBLEMS_MAX)))
 
     assert len(found) == PROBLEMS_MAX
 
