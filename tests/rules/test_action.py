@@ -1,5 +1,6 @@
 """Actions: equal causes have equal ids, different ones never."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ PARTS = st.text(alphabet="ab1\x00", max_size=3)
 CAUSES = st.tuples(PARTS, st.integers(1, 12), PARTS, PARTS, st.integers(0, 12))
 
 
+@pytest.mark.slow
 @given(CAUSES, CAUSES)
 def test_ids_are_equal_exactly_when_causes_are(
     one: tuple[str, int, str, str, int], other: tuple[str, int, str, str, int]
