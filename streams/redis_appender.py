@@ -3,13 +3,16 @@
 Promise   When `append` returns, the events are as durable as Redis'
           `appendfsync` says; the embedded server runs with `always`, so they are on disk.
 How       One XADD an event, all of a call in one write. Redis syncs its file once for everything that
-          came in together, so many callers share the wait.
+          it has read in a turn (16 KB of each caller), so many callers share the wait.
 Limits    LOG_RECORDS_MAX records a shard. When one is full, the whole call is refused, and may be
           made again later.
 Not here  Reading: redis_log.py. Checking events: whoever appends has decoded them.
 
-Measured (Redis 7.0 with appendfsync always, unix socket, 2 cores shared with the client)
-    FIGURES
+Measured by benchmarks/append.py (Redis 7.0, 2 cores that other work kept busy)
+    callers × events a call     everysec                      always
+    1 × 1                       p50 0.07 ms                   p50 3.1 ms
+    64 × 1                      11,750 events/s               7,120 events/s
+    1 × 1,000                   98,700 events/s               22,300 events/s
 """
 
 from collections.abc import Sequence

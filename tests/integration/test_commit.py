@@ -9,7 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from streams.errors import FencedError, MismatchError, StaleError
+from streams.errors import FencedError, MismatchError, StaleError, StoreDownError
 from streams.fence import Fence
 from streams.store import Connection, StoreAddress
 from tests.integration.counting_owner import KEYS, CountingOwner, story
@@ -189,3 +189,16 @@ def test_the_fence_reads_as_documented(redis_server: RedisServer) -> None:
         b'{"epoch":9,"nonce":"abc","generation":3,"offsets":{"log":"1"},"outbox":1,"commits":1}'
     )
     assert Fence.decode(7, stored).token == "9:abc"
+
+
+def test_a_silent_store_is_given_up_in_time(redis_server: RedisServer) -> None:
+    """A frozen server holds its connections and says nothing."""
+    connection = Connection(StoreAddress.parse(redis_server.url), reply_seconds_max=0.1)
+    connection.call("PING")
+    redis_server.pause()
+    with pytest.raises(StoreDownError, match="timeout"):
+        connection.call("PING")
+    redis_server.resume()
+
+    assert connection.call("PING") == b"PONG"
+    connection.close()

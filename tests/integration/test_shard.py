@@ -234,19 +234,6 @@ def test_a_store_that_loads_its_data_is_waited_for(redis_server: RedisServer) ->
         assert orders_count(shard) == 1
 
 
-def test_a_silent_store_is_given_up_in_time(redis_server: RedisServer) -> None:
-    """A frozen server holds its connections and says nothing."""
-    connection = Connection(StoreAddress.parse(redis_server.url), reply_seconds_max=0.1)
-    connection.call("PING")
-    redis_server.pause()
-    with pytest.raises(StoreDownError, match="timeout"):
-        connection.call("PING")
-    redis_server.resume()
-
-    assert connection.call("PING") == b"PONG"
-    connection.close()
-
-
 def test_a_rollback_is_told(redis_server: RedisServer) -> None:
     """On-call engineers must know that Redis lost commits, although the log repeats them."""
     recorder = Recorder()
