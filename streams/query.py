@@ -25,7 +25,7 @@ import duckdb
 
 from processors.batch import RECORDS_MAX
 from streams.mapping import Column, check_columns, record_expression, time_expression
-from streams.source import Chunk, SourceError, fingerprint_of_file
+from streams.source import Chunk, LinesSource, Source, SourceError, fingerprint_of_file
 
 MEMORY: Final = "1GB"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -175,3 +175,28 @@ def _told(error: duckdb.Error) -> str:
         f"needs DuckDB's extension {missing[1]}, and Rapport downloads no code by itself;"
         f" install it once: python -c \"import duckdb; duckdb.execute('INSTALL {missing[1]}')\""
     )
+
+
+def open_source(
+    file: Path | None, sql: Path | None, parameters: Mapping[str, str], *, sort: bool = False
+) -> Source:
+    """The source that a command line names.
+
+    Args:
+        file: a file of JSON Lines; or
+        sql: an SQL file.
+        parameters: for the SQL.
+        sort: order the rows by time; for the SQL.
+
+    Raises:
+        SourceError: Not exactly one of the two is given, what only SQL takes is given with the other,
+            or the source cannot be read.
+    """
+    if sql is not None and file is None:
+        return QuerySource(sql, parameters, sort=sort)
+    if file is None or sql is not None:
+        raise SourceError("name one source: a file of JSON Lines, or --sql FILE.sql")
+    if parameters or sort:
+        given = "--set" if parameters else "--sort"
+        raise SourceError(f"{given} is for --sql, where read_json($file) reads {file.name} as well")
+    return LinesSource(file)

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from processors.event import Event
-from streams.query import QuerySource
-from streams.source import SourceError
+from streams.query import QuerySource, open_source
+from streams.source import LinesSource, SourceError
 
 EVENT = "SELECT 'e' AS id, 'order' AS type, 'placed' AS action, 'c' AS customer_id, 1000 AS at_ms"
 
@@ -280,3 +280,21 @@ def test_the_fingerprint_follows_sql_parameters_and_the_files_they_name(tmp_path
     (tmp_path / "rows.csv").write_text("n\n1\n2\n")
     assert query(tmp_path, text, parameters).fingerprint() != first
     assert query(tmp_path, literal).fingerprint() != before
+
+
+def test_the_command_line_names_exactly_one_source(tmp_path: Path) -> None:
+    """What is silently ignored is believed to have worked."""
+    lines, sql = tmp_path / "events.jsonl", tmp_path / "events.sql"
+    lines.write_text("{}\n")
+    sql.write_text(EVENT)
+
+    assert isinstance(open_source(lines, None, {}), LinesSource)
+    assert isinstance(open_source(None, sql, {}, sort=True), QuerySource)
+    for file, query_file, parameters, sort in (
+        (None, None, {}, False),
+        (lines, sql, {}, False),
+        (lines, None, {"file": "x"}, False),
+        (lines, None, {}, True),
+    ):
+        with pytest.raises(SourceError):
+            open_source(file, query_file, parameters, sort=sort)
