@@ -91,7 +91,10 @@ _FIXED_WORDS: Final = {
     AggregateKind.MAXIMUM: 2,
     AggregateKind.MOMENTS: 4,  # at, weight, mean, squared deviations
 }
-WINDOW_WORDS: Final = 1 + 4 * TILES  # newest tile; counts, sums, minima, maxima
+HEADED: Final = {AggregateKind.EVENTS, AggregateKind.DISTINCT}
+"""Kinds whose first word, which tells whether there is anything, stands apart from the rest: a row's
+many empty windows are then passed over without touching their memory."""
+COUNTS_ONLY, WITH_SUMS, WITH_EXTREMES = 1, 2, 4  # numbers a tile holds: what is read of it decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,9 @@ class Aggregate:
 
     @property
     def words(self) -> int:
-        """Words in the row, without the tiles of windows."""
+        """Words in the row, without a head of its own and without the tiles of windows."""
         if self.kind == AggregateKind.EVENTS:
-            return 1 + 2 * self.size  # how many; times; values
+            return self.size * (1 if self.value < 0 else 2)  # times; values where there are any
         if self.kind == AggregateKind.DISTINCT:
             return self.size
         return _FIXED_WORDS[self.kind]

@@ -16,7 +16,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
@@ -27,6 +27,12 @@ Result = TypeVar("Result")
 
 # Modules whose constants change with numba's version at most, which numba's own stamp holds.
 _SETTLED = frozenset({"math", "numba", "numpy"})
+_OPTIONS: Final[dict[str, bool | None]] = {
+    "nogil": True,
+    "fastmath": False,
+    "boundscheck": None,
+    "_nrt": False,
+}
 _CONSTANTS = (bool, int, float, complex, str, bytes, tuple, np.generic)
 
 
@@ -34,6 +40,10 @@ def compiled(
     signature: str | Sequence[str],
 ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
     """Compile the decorated function for one signature or several, without Python objects or the GIL.
+
+    Kernels allocate nothing, so arrays are not reference-counted inside: counting cost two atomic
+    operations an array and call, 20 of the 25 ns of reading an empty aggregate. Scratch space is the
+    caller's.
 
     Arithmetic is strict IEEE 754 (no fastmath), so live and replay agree to the last bit.
     Indices are not checked: a kernel's caller hands over arrays of the promised shapes.
@@ -43,7 +53,7 @@ def compiled(
         signature: numba's notation, such as `"f8(f8[::1], i8)"`; the first that fits is taken.
 
     Raises:
-        numba.core.errors.TypingError: The body cannot be compiled for the signature.
+        numba.core.errors.NumbaError: The body cannot be compiled for the signature, or allocates.
 
     >>> @compiled("i8(i8, i8)")
     ... def larger(left: int, right: int) -> int:
@@ -54,7 +64,7 @@ def compiled(
     signatures = [signature] if isinstance(signature, str) else list(signature)
 
     def compile_now(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-        kernel: Any = numba.njit(nogil=True, fastmath=False, boundscheck=None)(function)
+        kernel: Any = numba.njit(**_OPTIONS)(function)
         if not isinstance(kernel, Dispatcher):
             return function  # NUMBA_DISABLE_JIT=1
         _keep_on_disk(kernel)
@@ -81,7 +91,8 @@ def _keep_on_disk(kernel: Any) -> None:  # noqa: ANN401  numba types neither its
         )
         return
     kept = kernel._cache._cache_file  # noqa: SLF001  numba has no public way; tests/processors/test_compiled.py guards it
-    digest = hashlib.sha256(repr(kept._source_stamp).encode())  # noqa: SLF001  the same
+    stamp = (kept._source_stamp, tuple(_OPTIONS.items()))  # noqa: SLF001  the same
+    digest = hashlib.sha256(repr(stamp).encode())
     for name, value in sorted(_constants_and_kernels(function), key=lambda pair: pair[0]):
         digest.update(f"{name}={value}\n".encode())
     kept._source_stamp = digest.hexdigest()  # noqa: SLF001  the same

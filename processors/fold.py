@@ -16,13 +16,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from processors.aggregate import MICRO, TILES, TILES_IN_WINDOW, AggregateKind
+from processors.aggregate import (
+    MICRO,
+    TILES,
+    TILES_IN_WINDOW,
+    WITH_EXTREMES,
+    WITH_SUMS,
+    AggregateKind,
+)
 from processors.compiled import compiled
 from processors.readings import read_all
 from processors.tables import (
     EVENTS,
     FIRST,
     FOLD_AT,
+    FOLD_BODY,
     FOLD_HALF_LIFE,
     FOLD_KIND,
     FOLD_SIZE,
@@ -33,7 +41,9 @@ from processors.tables import (
     NEWEST,
     RECENT_IDS,
     WINDOW_AT,
+    WINDOW_BODY,
     WINDOW_MS,
+    WINDOW_PARTS,
 )
 
 ADMITTED: Final = 0
@@ -101,71 +111,95 @@ def add_moment(
     whole[at] = newest
 
 
-@compiled("void(f8[::1], i8[::1], i8, i8, i8, f8)")
+@compiled("void(f8[::1], i8[::1], i8[:, ::1], i8, i8, f8)")
 def add_to_tile(
-    row: Floats, whole: Integers, at: int, window_ms: int, at_ms: int, value: float
+    row: Floats, whole: Integers, windows: Integers, window: int, at_ms: int, value: float
 ) -> None:
     """Count an event that no longer fits among the exact ones; one older than all tiles is outside."""
-    tile_ms = (window_ms + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
+    tile_ms = (windows[window, WINDOW_MS] + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
     tile = at_ms // tile_ms
-    newest = whole[at]
+    newest = whole[windows[window, WINDOW_AT]]
     if newest != 0 and tile <= newest - TILES:
         return
+    counts = windows[window, WINDOW_BODY]
+    parts = windows[window, WINDOW_PARTS]
     if tile > newest:
         for passed in range(max(newest + 1, tile - TILES + 1), tile + 1):
-            k = at + 1 + passed % TILES
-            whole[k] = 0
-            row[k + TILES] = 0.0
-        whole[at] = tile
-    k = at + 1 + tile % TILES
-    minimum = k + 2 * TILES
-    maximum = k + 3 * TILES
-    if whole[k] == 0 or value < row[minimum]:
-        row[minimum] = value
-    if whole[k] == 0 or value > row[maximum]:
-        row[maximum] = value
+            for part in range(parts):
+                whole[counts + part * TILES + passed % TILES] = 0
+        whole[windows[window, WINDOW_AT]] = tile
+    k = counts + tile % TILES
     whole[k] += 1
-    row[k + TILES] += value
+    if parts >= WITH_SUMS:
+        row[k + TILES] += value
+    if parts >= WITH_EXTREMES:
+        if whole[k] == 1 or value < row[k + 2 * TILES]:
+            row[k + 2 * TILES] = value
+        if whole[k] == 1 or value > row[k + 3 * TILES]:
+            row[k + 3 * TILES] = value
 
 
-@compiled("void(f8[::1], i8[::1], i8[::1], i8[:, ::1], i8, f8)")
+@compiled("i8(f8[::1], i8[::1], i8[:, ::1], i8, i8, f8)")
+def _place_of(
+    row: Floats, whole: Integers, folds: Integers, fold: int, at_ms: int, value: float
+) -> int:
+    """Where the event belongs among the exact ones, sorted by time and then value."""
+    times = folds[fold, FOLD_BODY]
+    values = times + folds[fold, FOLD_SIZE]
+    place = int(whole[folds[fold, FOLD_AT]])
+    while place > 0 and (
+        whole[times + place - 1] > at_ms
+        or (
+            folds[fold, FOLD_VALUE] >= 0
+            and whole[times + place - 1] == at_ms
+            and row[values + place - 1] > value
+        )
+    ):
+        place -= 1
+    return place
+
+
+@compiled("void(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8, f8)")
 def add_exact(
-    row: Floats, whole: Integers, fold: Integers, windows: Integers, at_ms: int, value: float
+    row: Floats,
+    whole: Integers,
+    folds: Integers,
+    fold: int,
+    windows: Integers,
+    at_ms: int,
+    value: float,
 ) -> None:
-    """Keep the event among the newest, sorted by time and value; the oldest moves into the tiles."""
-    at = fold[FOLD_AT]
-    size = fold[FOLD_SIZE]
-    times = at + 1
+    """Keep the event among the newest; the oldest one too many moves into the tiles."""
+    size = folds[fold, FOLD_SIZE]
+    count = whole[folds[fold, FOLD_AT]]
+    times = folds[fold, FOLD_BODY]
     values = times + size
-    count = whole[at]
-    old_ms = at_ms
-    old_value = value
-    place = count
-    if count == size:
-        if size > 0 and (at_ms > whole[times] or (at_ms == whole[times] and value > row[values])):
-            old_ms = whole[times]
-            old_value = row[values]
-            for k in range(size - 1):
-                whole[times + k] = whole[times + k + 1]
-                row[values + k] = row[values + k + 1]
-            place = size - 1
-        else:
-            place = -1
-        first = fold[FOLD_WINDOW_FIRST]
-        for k in range(first, first + fold[FOLD_WINDOWS]):
-            add_to_tile(row, whole, windows[k, WINDOW_AT], windows[k, WINDOW_MS], old_ms, old_value)
+    has_values = folds[fold, FOLD_VALUE] >= 0
+    place = _place_of(row, whole, folds, fold, at_ms, value)
+    if count < size:
+        for k in range(count, place, -1):
+            whole[times + k] = whole[times + k - 1]
+            if has_values:
+                row[values + k] = row[values + k - 1]
+        whole[folds[fold, FOLD_AT]] = count + 1
     else:
-        whole[at] = count + 1
+        old_ms = at_ms
+        old_value = value
+        if place > 0:
+            old_ms = whole[times]
+            old_value = row[values] if has_values else value
+            for k in range(place - 1):
+                whole[times + k] = whole[times + k + 1]
+                if has_values:
+                    row[values + k] = row[values + k + 1]
+        first = folds[fold, FOLD_WINDOW_FIRST]
+        for k in range(first, first + folds[fold, FOLD_WINDOWS]):
+            add_to_tile(row, whole, windows, k, old_ms, old_value)
+        place -= 1
     if place >= 0:
-        while place > 0 and (
-            whole[times + place - 1] > at_ms
-            or (whole[times + place - 1] == at_ms and row[values + place - 1] > value)
-        ):
-            whole[times + place] = whole[times + place - 1]
-            row[values + place] = row[values + place - 1]
-            place -= 1
         whole[times + place] = at_ms
-        row[values + place] = value
+        if has_values:
+            row[values + place] = value
 
 
 @compiled("void(f8[::1], i8[::1], i8, i8, i8, f8)")
@@ -187,27 +221,34 @@ def add_point(row: Floats, whole: Integers, kind: int, at: int, at_ms: int, valu
         row[at + 1] = value
 
 
-@compiled("void(f8[::1], i8[::1], i8[::1], i8[:, ::1], i8, f8)")
+@compiled("void(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8, f8)")
 def update(
-    row: Floats, whole: Integers, fold: Integers, windows: Integers, at_ms: int, value: float
+    row: Floats,
+    whole: Integers,
+    folds: Integers,
+    fold: int,
+    windows: Integers,
+    at_ms: int,
+    value: float,
 ) -> None:
     """Add one event to one aggregate."""
-    kind = fold[FOLD_KIND]
-    at = fold[FOLD_AT]
+    kind = folds[fold, FOLD_KIND]
+    at = folds[fold, FOLD_AT]
     if kind == _DECAY:
-        add_decayed(row, whole, at, at_ms, value, fold[FOLD_HALF_LIFE])
+        add_decayed(row, whole, at, at_ms, value, folds[fold, FOLD_HALF_LIFE])
     elif kind == _EVENTS:
-        add_exact(row, whole, fold, windows, at_ms, value)
+        add_exact(row, whole, folds, fold, windows, at_ms, value)
     elif kind == _TOTAL:
         whole[at] += 1
         total = whole[at + 1] + np.rint(value * MICRO)
         if abs(total) < _TOTAL_MAX:
             whole[at + 1] += np.int64(np.rint(value * MICRO))
     elif kind == _MOMENTS:
-        add_moment(row, whole, at, at_ms, value, fold[FOLD_HALF_LIFE])
+        add_moment(row, whole, at, at_ms, value, folds[fold, FOLD_HALF_LIFE])
     elif kind == _DISTINCT:
-        bucket = at + np.int64(value) % fold[FOLD_SIZE]
+        bucket = folds[fold, FOLD_BODY] + np.int64(value) % folds[fold, FOLD_SIZE]
         whole[bucket] = max(whole[bucket], at_ms)
+        whole[at] = max(whole[at], at_ms)
     else:
         add_point(row, whole, kind, at, at_ms, value)
 
@@ -252,7 +293,7 @@ def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a ba
         now_ms[i] = now
         if status[i] != ADMITTED:
             continue
-        read_all(row, whole, before, registers, i, now)
+        read_all(row, whole, before, windows, registers, i, now)
         whole[NEWEST] = now
         whole[FIRST] = at_ms if whole[EVENTS] == 0 else min(whole[FIRST], at_ms)
         whole[EVENTS] += 1
@@ -260,5 +301,5 @@ def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a ba
             if registers[folds[k, FOLD_WHERE], i] != 0.0:
                 value = 1.0 if folds[k, FOLD_VALUE] < 0 else registers[folds[k, FOLD_VALUE], i]
                 if not math.isnan(value):
-                    update(row, whole, folds[k], windows, at_ms, value)
-        read_all(row, whole, after, registers, i, now)
+                    update(row, whole, folds, k, windows, at_ms, value)
+        read_all(row, whole, after, windows, registers, i, now)

@@ -33,6 +33,7 @@ from processors.health_score import (
     COMPONENT_COLUMNS,
     SETTINGS,
     SIGNAL_COLUMNS,
+    SUMS,
     score,
 )
 from processors.machine import Op
@@ -132,6 +133,7 @@ class HealthScore:
             self.components,
             self.signals,
             self.settings,
+            np.empty((SUMS, count)),
             registers,
             whole_rows,
             slots,

@@ -235,12 +235,14 @@ def next_band(level: float, whole: Integers, now_ms: int, settings: Floats) -> i
 
 
 @compiled(
-    "void(f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], i8[:, ::1], i8[::1], i8[::1], i8[::1], i8)"
+    "void(f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1], i8[::1],"
+    " i8[::1], i8)"
 )
 def score(
     components: Floats,
     signals: Floats,
     settings: Floats,
+    sums: Floats,
     registers: Floats,
     whole_rows: Integers,
     slots: Integers,
@@ -248,8 +250,10 @@ def score(
     status: Integers,
     count: int,
 ) -> None:
-    """Score the admitted among the first `count` events, in order; see Scores.run for the arrays."""
-    sums = np.empty((SUMS, count))
+    """Score the admitted among the first `count` events, in order; see Scores.run for the arrays.
+
+    `sums` is scratch space of shape (SUMS, at least count).
+    """
     known_ms = registers[np.int64(settings[KNOWN_FOR])]
     for i in range(count):
         sums[SILENCE, i] = 1.0 - halved(known_ms[i], settings[FRESHNESS])

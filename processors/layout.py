@@ -110,7 +110,14 @@ def _pack(
         at += (words + 63) // 64
         for first in range(0, words, 64):
             bits = np.int64(0)
-            for word in range(first, min(first + 64, words)):
+            last = min(first + 64, words)
+            anything = np.int64(0)
+            for word in range(first, last):
+                anything |= row[word]
+            if anything == 0:
+                out[bitmap + first // 64] = 0
+                continue
+            for word in range(first, last):
                 out[at] = row[word]
                 present = np.int64(row[word] != 0)
                 bits |= present << np.int64(word - first)

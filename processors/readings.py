@@ -12,18 +12,31 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from processors.aggregate import MICRO, TILES, TILES_IN_WINDOW, AggregateKind, Reading
+from processors.aggregate import (
+    MICRO,
+    TILES,
+    TILES_IN_WINDOW,
+    WITH_EXTREMES,
+    WITH_SUMS,
+    AggregateKind,
+    Reading,
+)
 from processors.compiled import compiled
 from processors.tables import (
     READ_AT,
+    READ_BODY,
     READ_HALF_LIFE,
     READ_KIND,
     READ_READING,
     READ_SIZE,
     READ_TARGET,
-    READ_TILES_AT,
     READ_VALUE,
+    READ_WINDOW,
     READ_WINDOW_MS,
+    WINDOW_AT,
+    WINDOW_BODY,
+    WINDOW_MS,
+    WINDOW_PARTS,
 )
 
 _DECAY = int(AggregateKind.DECAY)
@@ -46,12 +59,12 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-@compiled("UniTuple(f8, 5)(f8[::1], i8[::1], i8, i8, i8, UniTuple(f8, 4))")
+@compiled("UniTuple(f8, 5)(f8[::1], i8[::1], i8[:, ::1], i8, i8, UniTuple(f8, 4))")
 def add_tiles(
     row: Floats,
     whole: Integers,
-    tiles_at: int,
-    window_ms: int,
+    windows: Integers,
+    window: int,
     start: int,
     exact: tuple[float, float, float, float],
 ) -> tuple[float, float, float, float, float]:
@@ -61,11 +74,11 @@ def add_tiles(
     """
     count, total, low, high = exact
     partial = 0.0
-    newest = whole[tiles_at]
-    tile_ms = (window_ms + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
+    newest = whole[windows[window, WINDOW_AT]]
+    tile_ms = (windows[window, WINDOW_MS] + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
     oldest = (start + 1) // tile_ms
     for tile in range(max(oldest, newest - TILES + 1), newest + 1):
-        k = tiles_at + 1 + tile % TILES
+        k = windows[window, WINDOW_BODY] + tile % TILES
         held = whole[k]
         if held == 0:
             continue
@@ -74,52 +87,60 @@ def add_tiles(
             share = ((tile + 1) * tile_ms - (start + 1)) / tile_ms
             partial += held
         count += share * held
-        total += share * row[k + TILES]
-        low = min(low, row[k + 2 * TILES])
-        high = max(high, row[k + 3 * TILES])
+        if windows[window, WINDOW_PARTS] >= WITH_SUMS:
+            total += share * row[k + TILES]
+        if windows[window, WINDOW_PARTS] >= WITH_EXTREMES:
+            low = min(low, row[k + 2 * TILES])
+            high = max(high, row[k + 3 * TILES])
     return count, total, low, high, partial
 
 
-@compiled("f8(f8[::1], i8[::1], i8, i8, i8, i8, i8, i8)")
+@compiled("f8(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8)")
 def read_window(
-    row: Floats,
-    whole: Integers,
-    reading: int,
-    at: int,
-    size: int,
-    tiles_at: int,
-    window_ms: int,
-    now_ms: int,
+    row: Floats, whole: Integers, reads: Integers, read: int, windows: Integers, now_ms: int
 ) -> float:
     """Count, sum, mean, extreme or rate of the events in (now - window, now]."""
-    start = now_ms - window_ms
+    reading = reads[read, READ_READING]
+    held = whole[reads[read, READ_AT]]
+    if held == 0:
+        return math.nan if _MEAN <= reading <= _MAX else 0.0
+    window = reads[read, READ_WINDOW]
+    start = now_ms - windows[window, WINDOW_MS]
+    times = reads[read, READ_BODY]
+    values = times + reads[read, READ_SIZE]
+    has_values = reads[read, READ_VALUE] >= 0
     count = 0.0
     total = 0.0
     low = math.inf
     high = -math.inf
-    for k in range(whole[at] - 1, -1, -1):
-        if whole[at + 1 + k] <= start:
+    partial = 0.0
+    for k in range(held - 1, -1, -1):
+        if whole[times + k] <= start:
             break
-        value = row[at + 1 + size + k]
         count += 1.0
-        total += value
-        low = min(low, value)
-        high = max(high, value)
-    older = add_tiles(row, whole, tiles_at, window_ms, start, (count, total, low, high))
-    count, total, low, high, partial = older
+        if has_values:
+            value = row[values + k]
+            total += value
+            low = min(low, value)
+            high = max(high, value)
+    if whole[windows[window, WINDOW_AT]] != 0:
+        older = add_tiles(row, whole, windows, window, start, (count, total, low, high))
+        count, total, low, high, partial = older
     if reading == _COUNT:
         return count
     if reading == _SUM:
-        return total
+        return total if has_values else count
     if reading == _RATE:
-        return count * _DAY_MS / window_ms
+        return count * _DAY_MS / windows[window, WINDOW_MS]
     if reading == _APPROXIMATE:
         return 1.0 if partial > 0.0 else 0.0
     if count == 0.0:
         return math.nan
+    if not has_values:
+        return 1.0
     if reading == _MEAN:
-        return total / count
-    return low if reading == _MIN else high
+        return float(total / count)
+    return float(low if reading == _MIN else high)
 
 
 @compiled("f8(f8[::1], i8[::1], i8, i8, f8)")
@@ -148,29 +169,26 @@ def read_distinct(whole: Integers, at: int, buckets: int, window_ms: int, now_ms
     return buckets * math.log(buckets / empty)
 
 
-@compiled("f8(f8[::1], i8[::1], i8[::1], f8, i8)")
+@compiled("f8(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], f8, i8)")
 def read_one(
-    row: Floats, whole: Integers, read: Integers, event_value: float, now_ms: int
+    row: Floats,
+    whole: Integers,
+    reads: Integers,
+    read: int,
+    windows: Integers,
+    event_value: float,
+    now_ms: int,
 ) -> float:
     """One reading of one aggregate at `now_ms`; `event_value` only matters to ZSCORE."""
-    kind = read[READ_KIND]
-    reading = read[READ_READING]
-    at = read[READ_AT]
+    kind = reads[read, READ_KIND]
+    reading = reads[read, READ_READING]
+    at = reads[read, READ_AT]
     if kind == _EVENTS:
-        return read_window(
-            row,
-            whole,
-            reading,
-            at,
-            read[READ_SIZE],
-            read[READ_TILES_AT],
-            read[READ_WINDOW_MS],
-            now_ms,
-        )
+        return read_window(row, whole, reads, read, windows, now_ms)
     if kind == _DECAY:
         if whole[at] == 0:
             return 0.0
-        return float(row[at + 1] * 2.0 ** ((whole[at] - now_ms) / read[READ_HALF_LIFE]))
+        return float(row[at + 1] * 2.0 ** ((whole[at] - now_ms) / reads[read, READ_HALF_LIFE]))
     if kind == _TOTAL:
         if reading == _COUNT:
             return float(whole[at])
@@ -180,19 +198,34 @@ def read_one(
     if kind == _MOMENTS:
         return read_moments(row, whole, reading, at, event_value)
     if kind == _DISTINCT:
-        return read_distinct(whole, at, read[READ_SIZE], read[READ_WINDOW_MS], now_ms)
+        if whole[at] == 0:
+            return 0.0
+        return read_distinct(
+            whole,
+            reads[read, READ_BODY],
+            reads[read, READ_SIZE],
+            reads[read, READ_WINDOW_MS],
+            now_ms,
+        )
     if whole[at] == 0:
         return math.nan
     return float(now_ms - whole[at]) if reading == _SINCE else float(row[at + 1])
 
 
-@compiled("void(f8[::1], i8[::1], i8[:, ::1], f8[:, ::1], i8, i8)")
+@compiled("void(f8[::1], i8[::1], i8[:, ::1], i8[:, ::1], f8[:, ::1], i8, i8)")
 def read_all(
-    row: Floats, whole: Integers, reads: Integers, registers: Floats, event: int, now_ms: int
+    row: Floats,
+    whole: Integers,
+    reads: Integers,
+    windows: Integers,
+    registers: Floats,
+    event: int,
+    now_ms: int,
 ) -> None:
     """Fill the target registers of all readings for one event."""
     for k in range(reads.shape[0]):
         value = math.nan
         if reads[k, READ_VALUE] >= 0:
             value = registers[reads[k, READ_VALUE], event]
-        registers[reads[k, READ_TARGET], event] = read_one(row, whole, reads[k], value, now_ms)
+        target = reads[k, READ_TARGET]
+        registers[target, event] = read_one(row, whole, reads, k, windows, value, now_ms)

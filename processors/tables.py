@@ -1,12 +1,12 @@
 """The compiled plan: the asks of a builder as the tables that the kernels read.
 
 Promise   A `Plan` is a value: it never changes, and two plans from equal asks are equal in all but identity.
-How       Row layout: the states first (their places were promised when asked for), then each aggregate,
-          then the tiles of each window. Tables are integer matrices; their columns are named below.
+How       Row layout: the states first (their places were promised when asked for), then everything
+          small, with the heads of exact events and of windows, and last their bodies, which most events
+          never touch. Tables are integer matrices; their columns are named below.
 Not here  Asking (plan.py). The kernels (machine.py, fold.py, readings.py, averages.py).
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from processors.aggregate import WINDOW_WORDS, Aggregate, AggregateKind
+from processors.aggregate import (
+    COUNTS_ONLY,
+    HEADED,
+    TILES,
+    WITH_EXTREMES,
+    WITH_SUMS,
+    Aggregate,
+    AggregateKind,
+    Reading,
+)
 from processors.layout import Layout
 from processors.register import Asked, Named, Read, Register, Stage, TimeAverage
 
@@ -22,13 +31,13 @@ CORE_STATES: Final = (("newest_ms", 1), ("first_ms", 1), ("events_count", 1))
 NEWEST, FIRST, EVENTS, RECENT_IDS = 0, 1, 2, 3  # the first words of every row
 
 # Columns of `Plan.folds`, one row an aggregate.
-FOLD_KIND, FOLD_WHERE, FOLD_VALUE, FOLD_AT, FOLD_SIZE = 0, 1, 2, 3, 4
-FOLD_WINDOW_FIRST, FOLD_WINDOWS, FOLD_HALF_LIFE = 5, 6, 7
+FOLD_KIND, FOLD_WHERE, FOLD_VALUE, FOLD_AT, FOLD_BODY, FOLD_SIZE = 0, 1, 2, 3, 4, 5
+FOLD_WINDOW_FIRST, FOLD_WINDOWS, FOLD_HALF_LIFE = 6, 7, 8
 # Columns of `Plan.windows`, one row a window of an EVENTS aggregate.
-WINDOW_MS, WINDOW_AT = 0, 1
+WINDOW_MS, WINDOW_AT, WINDOW_BODY, WINDOW_PARTS = 0, 1, 2, 3
 # Columns of `Plan.before` and `Plan.after`, one row a reading.
-READ_KIND, READ_READING, READ_AT, READ_SIZE, READ_WINDOW_MS = 0, 1, 2, 3, 4
-READ_TILES_AT, READ_TARGET, READ_VALUE, READ_HALF_LIFE = 5, 6, 7, 8
+READ_KIND, READ_READING, READ_AT, READ_BODY, READ_SIZE, READ_WINDOW = 0, 1, 2, 3, 4, 5
+READ_WINDOW_MS, READ_TARGET, READ_VALUE, READ_HALF_LIFE = 6, 7, 8, 9
 # Columns of `Plan.averages`.
 AVERAGE_SOURCE, AVERAGE_TARGET, AVERAGE_AT, AVERAGE_HALF_LIFE = 0, 1, 2, 3
 AVERAGE_WORDS: Final = 3  # at, average, newest source
@@ -66,14 +75,17 @@ def compile_plan(
     Raises:
         ValueError: The row would be too wide.
     """
-    windows = _windows(asked.reads)
-    listed = [(each, window_ms) for each in asked.aggregates for window_ms in windows[each.name]]
+    windows = [each for aggregate in asked.aggregates for each in _windows(aggregate, asked.reads)]
+    headed = [each for each in asked.aggregates if each.kind in HEADED]
     layout = Layout.of(
         [
             *asked.states,
             *((_average_name(each), AVERAGE_WORDS) for each in asked.averages),
-            *((each.name, each.words) for each in asked.aggregates),
-            *((_tiles_name(each, window_ms), WINDOW_WORDS) for each, window_ms in listed),
+            *((each.name, each.words) for each in asked.aggregates if each.kind not in HEADED),
+            *((_head(each.name), 1) for each in headed),
+            *((_head(each.name), 1) for each in windows),
+            *((each.name, each.words) for each in headed),
+            *((each.name, each.words) for each in windows),
         ]
     )
     first_word = {name: first for name, (first, _) in layout.columns.items()}
@@ -87,10 +99,16 @@ def compile_plan(
             stage: _matrix([list(each) for each in operations], 4).astype(np.int32)
             for stage, operations in asked.operations.items()
         },
-        folds=_folds(asked.aggregates, windows, layout),
-        windows=_matrix([[ms, first_word[_tiles_name(each, ms)]] for each, ms in listed], 2),
-        before=_reads([each for each in asked.reads if each.before], layout),
-        after=_reads([each for each in asked.reads if not each.before], layout),
+        folds=_folds(asked.aggregates, windows, first_word),
+        windows=_matrix(
+            [
+                [each.window_ms, first_word[_head(each.name)], first_word[each.name], each.parts]
+                for each in windows
+            ],
+            4,
+        ),
+        before=_reads([each for each in asked.reads if each.before], windows, first_word),
+        after=_reads([each for each in asked.reads if not each.before], windows, first_word),
         averages=_matrix(
             [
                 [
@@ -116,32 +134,59 @@ def _average_name(average: TimeAverage) -> str:
     return f"average|{average.source.name}|{average.half_life_ms}"
 
 
-def _tiles_name(aggregate: Aggregate, window_ms: int) -> str:
-    return f"{aggregate.name}|tiles|{window_ms}"
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The tiles of one window of one EVENTS aggregate."""
+
+    aggregate: Aggregate
+    window_ms: int
+    parts: int  # numbers a tile
+
+    @property
+    def name(self) -> str:
+        return f"{self.aggregate.name}|tiles|{self.window_ms}|{self.parts}"
+
+    @property
+    def words(self) -> int:
+        return self.parts * TILES
 
 
-def _windows(reads: list[Read]) -> defaultdict[str, list[int]]:
-    """The windows that are read of each EVENTS aggregate, in a fixed order."""
-    found: dict[str, set[int]] = {}
+def _head(name: str) -> str:
+    return f"{name}|head"
+
+
+def _windows(aggregate: Aggregate, reads: list[Read]) -> list[_Window]:
+    """The windows that are read of an EVENTS aggregate, in a fixed order."""
+    asked: dict[int, set[Reading]] = {}
     for read in reads:
-        if read.aggregate.kind == AggregateKind.EVENTS:
-            found.setdefault(read.aggregate.name, set()).add(read.window_ms)
-    return defaultdict(list, {name: sorted(windows) for name, windows in found.items()})
+        if read.aggregate is aggregate and aggregate.kind == AggregateKind.EVENTS:
+            asked.setdefault(read.window_ms, set()).add(read.reading)
+    found = []
+    for window_ms, readings in sorted(asked.items()):
+        parts = COUNTS_ONLY
+        if aggregate.value >= 0 and readings & {Reading.MIN, Reading.MAX}:
+            parts = WITH_EXTREMES
+        elif aggregate.value >= 0:
+            parts = WITH_SUMS
+        found.append(_Window(aggregate, window_ms, parts))
+    return found
 
 
 def _folds(
-    aggregates: list[Aggregate], windows: Mapping[str, list[int]], layout: Layout
+    aggregates: list[Aggregate], windows: list[_Window], first_word: Mapping[str, int]
 ) -> npt.NDArray[np.int64]:
     rows: list[list[int]] = []
     window_first = 0
     for each in aggregates:
-        count = len(windows[each.name])
+        count = sum(1 for window in windows if window.aggregate is each)
+        head = _head(each.name) if each.kind in HEADED else each.name
         rows.append(
             [
                 each.kind,
                 each.where,
                 each.value,
-                layout.columns[each.name][0],
+                first_word[head],
+                first_word[each.name],
                 each.size,
                 window_first,
                 count,
@@ -149,26 +194,31 @@ def _folds(
             ]
         )
         window_first += count
-    return _matrix(rows, 8)
+    return _matrix(rows, 9)
 
 
-def _reads(reads: list[Read], layout: Layout) -> npt.NDArray[np.int64]:
+def _reads(
+    reads: list[Read], windows: list[_Window], first_word: Mapping[str, int]
+) -> npt.NDArray[np.int64]:
+    number = {
+        (window.aggregate.name, window.window_ms): place for place, window in enumerate(windows)
+    }
     rows: list[list[int]] = []
     for each in reads:
-        tiles = 0
-        if each.aggregate.kind == AggregateKind.EVENTS:
-            tiles = layout.columns[_tiles_name(each.aggregate, each.window_ms)][0]
+        kept = each.aggregate
+        head = _head(kept.name) if kept.kind in HEADED else kept.name
         rows.append(
             [
-                each.aggregate.kind,
+                kept.kind,
                 each.reading,
-                layout.columns[each.aggregate.name][0],
-                each.aggregate.size,
+                first_word[head],
+                first_word[kept.name],
+                kept.size,
+                number.get((kept.name, each.window_ms), -1),
                 each.window_ms,
-                tiles,
                 each.target.number,
-                each.aggregate.value,
-                each.aggregate.half_life_ms,
+                kept.value,
+                kept.half_life_ms,
             ]
         )
-    return _matrix(rows, 9)
+    return _matrix(rows, 10)
