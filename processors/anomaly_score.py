@@ -45,7 +45,7 @@ def scale_of(row: Floats, at: int, detector: Floats) -> float:
     weight = row[at + HABIT_WEIGHT] + presumed
     variance = (row[at + SQUARES] + presumed * spread * spread) / weight if weight > 0.0 else 0.0
     floor = max(detector[FLOOR_ABSOLUTE], detector[FLOOR_RELATIVE] * mean)
-    return max(math.sqrt(max(variance, 0.0)), floor)
+    return float(max(math.sqrt(max(variance, 0.0)), floor))
 
 
 @compiled("f8(f8[::1], i8[::1], i8, f8[::1], f8)")
@@ -54,7 +54,7 @@ def z_of(row: Floats, whole: Integers, at: int, detector: Floats, value: float) 
     if whole[at + SEEN] < detector[HISTORY_MIN]:
         return math.nan
     z = (value - row[at + MEAN]) / scale_of(row, at, detector)
-    return min(max(z, -Z_MAX), Z_MAX)
+    return float(min(max(z, -Z_MAX), Z_MAX))
 
 
 @compiled("void(f8[::1], i8[::1], i8, f8[::1], f8, i8)")
@@ -88,7 +88,7 @@ def count_in_period(row: Floats, whole: Integers, at: int, detector: Floats, now
         whole[at + PERIOD_START] = now_ms
         row[at + IN_PERIOD] = 0.0
     row[at + IN_PERIOD] += 1.0
-    return row[at + IN_PERIOD]
+    return float(row[at + IN_PERIOD])
 
 
 @compiled("void(f8[::1], i8[::1], i8, i8, i8, i8, f8, f8, f8)")
@@ -144,7 +144,7 @@ def score(
             if not counts:
                 value = registers[np.int64(detector[VALUE]), i]
             if registers[np.int64(detector[WHERE]), i] != 0.0 and not math.isnan(value):
-                at = np.int64(detector[HABIT_AT])
+                at = int(detector[HABIT_AT])
                 if counts:
                     value = count_in_period(row, whole, at, detector, now)
                 z = z_of(row, whole, at, detector, value)

@@ -64,7 +64,7 @@ def compiled(
     signatures = [signature] if isinstance(signature, str) else list(signature)
 
     def compile_now(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-        kernel: Any = numba.njit(**_OPTIONS)(function)
+        kernel: Any = cast("Any", numba.njit)(**_OPTIONS)(function)
         if not isinstance(kernel, Dispatcher):
             return function  # NUMBA_DISABLE_JIT=1
         _keep_on_disk(kernel)

@@ -7,7 +7,7 @@ How       One kernel over the events of a batch in order: admit, read what is as
           the same memory as int64, for times and counts.
 Limits    A duplicate is recognised among the customer's last `duplicates_kept` ids. "Now" is the newest
           event time of the customer, never a clock.
-Not here  What the aggregates mean (aggregate.py), readings (readings.py), tables (tables.py).
+Not here  What the aggregates mean (aggregate.py), windows (windows.py), readings (readings.py).
 """
 
 import math
@@ -16,14 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from processors.aggregate import (
-    MICRO,
-    TILES,
-    TILES_IN_WINDOW,
-    WITH_EXTREMES,
-    WITH_SUMS,
-    AggregateKind,
-)
+from processors.aggregate import MICRO, AggregateKind
 from processors.compiled import compiled
 from processors.readings import read_all
 from processors.tables import (
@@ -36,15 +29,10 @@ from processors.tables import (
     FOLD_SIZE,
     FOLD_VALUE,
     FOLD_WHERE,
-    FOLD_WINDOW_FIRST,
-    FOLD_WINDOWS,
     NEWEST,
     RECENT_IDS,
-    WINDOW_AT,
-    WINDOW_BODY,
-    WINDOW_MS,
-    WINDOW_PARTS,
 )
+from processors.windows import add_exact
 
 ADMITTED: Final = 0
 DUPLICATE: Final = 1
@@ -109,97 +97,6 @@ def add_moment(
     row[at + 2] += step * (weight / total)
     row[at + 1] = total
     whole[at] = newest
-
-
-@compiled("void(f8[::1], i8[::1], i8[:, ::1], i8, i8, f8)")
-def add_to_tile(
-    row: Floats, whole: Integers, windows: Integers, window: int, at_ms: int, value: float
-) -> None:
-    """Count an event that no longer fits among the exact ones; one older than all tiles is outside."""
-    tile_ms = (windows[window, WINDOW_MS] + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
-    tile = at_ms // tile_ms
-    newest = whole[windows[window, WINDOW_AT]]
-    if newest != 0 and tile <= newest - TILES:
-        return
-    counts = windows[window, WINDOW_BODY]
-    parts = windows[window, WINDOW_PARTS]
-    if tile > newest:
-        for passed in range(max(newest + 1, tile - TILES + 1), tile + 1):
-            for part in range(parts):
-                whole[counts + part * TILES + passed % TILES] = 0
-        whole[windows[window, WINDOW_AT]] = tile
-    k = counts + tile % TILES
-    whole[k] += 1
-    if parts >= WITH_SUMS:
-        row[k + TILES] += value
-    if parts >= WITH_EXTREMES:
-        if whole[k] == 1 or value < row[k + 2 * TILES]:
-            row[k + 2 * TILES] = value
-        if whole[k] == 1 or value > row[k + 3 * TILES]:
-            row[k + 3 * TILES] = value
-
-
-@compiled("i8(f8[::1], i8[::1], i8[:, ::1], i8, i8, f8)")
-def _place_of(
-    row: Floats, whole: Integers, folds: Integers, fold: int, at_ms: int, value: float
-) -> int:
-    """Where the event belongs among the exact ones, sorted by time and then value."""
-    times = folds[fold, FOLD_BODY]
-    values = times + folds[fold, FOLD_SIZE]
-    place = int(whole[folds[fold, FOLD_AT]])
-    while place > 0 and (
-        whole[times + place - 1] > at_ms
-        or (
-            folds[fold, FOLD_VALUE] >= 0
-            and whole[times + place - 1] == at_ms
-            and row[values + place - 1] > value
-        )
-    ):
-        place -= 1
-    return place
-
-
-@compiled("void(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8, f8)")
-def add_exact(
-    row: Floats,
-    whole: Integers,
-    folds: Integers,
-    fold: int,
-    windows: Integers,
-    at_ms: int,
-    value: float,
-) -> None:
-    """Keep the event among the newest; the oldest one too many moves into the tiles."""
-    size = folds[fold, FOLD_SIZE]
-    count = whole[folds[fold, FOLD_AT]]
-    times = folds[fold, FOLD_BODY]
-    values = times + size
-    has_values = folds[fold, FOLD_VALUE] >= 0
-    place = _place_of(row, whole, folds, fold, at_ms, value)
-    if count < size:
-        for k in range(count, place, -1):
-            whole[times + k] = whole[times + k - 1]
-            if has_values:
-                row[values + k] = row[values + k - 1]
-        whole[folds[fold, FOLD_AT]] = count + 1
-    else:
-        old_ms = at_ms
-        old_value = value
-        if place > 0:
-            old_ms = whole[times]
-            old_value = row[values] if has_values else value
-            for k in range(place - 1):
-                whole[times + k] = whole[times + k + 1]
-                if has_values:
-                    row[values + k] = row[values + k + 1]
-        first = folds[fold, FOLD_WINDOW_FIRST]
-        for k in range(first, first + folds[fold, FOLD_WINDOWS]):
-            add_to_tile(row, whole, windows, k, old_ms, old_value)
-        place -= 1
-    if place >= 0:
-        whole[times + place] = at_ms
-        if has_values:
-            row[values + place] = value
 
 
 @compiled("void(f8[::1], i8[::1], i8, i8, i8, f8)")

@@ -63,9 +63,9 @@ def shaped(signal: Floats, x: float) -> float:
     if signal[SHAPE] == _LINE:
         along = (x - signal[X_FIRST]) / (signal[X_LAST] - signal[X_FIRST])
         along = min(max(along, 0.0), 1.0)
-        return signal[AT_FIRST] + along * (signal[AT_LAST] - signal[AT_FIRST])
+        return float(signal[AT_FIRST] + along * (signal[AT_LAST] - signal[AT_FIRST]))
     x = max(x, 0.0)
-    return signal[AT_FIRST] * x / (x + signal[X_FIRST])
+    return float(signal[AT_FIRST] * x / (x + signal[X_FIRST]))
 
 
 @compiled("f8(f8[::1], f8)")
@@ -75,7 +75,7 @@ def span_ratio(signal: Floats, span_ms: float) -> float:
         return 1.0
     late = signal[HALF_LIFE] * (1.0 - halved(span_ms, signal[HALF_LIFE]))
     usual = signal[USUAL_HALF_LIFE] * (1.0 - halved(span_ms, signal[USUAL_HALF_LIFE]))
-    return late / usual
+    return float(late / usual)
 
 
 @compiled("void(f8[::1], f8[:, ::1], i8)")
@@ -231,7 +231,7 @@ def next_band(level: float, whole: Integers, now_ms: int, settings: Floats) -> i
     if band != held:
         whole[at] = band
         whole[at + 1] = now_ms
-    return band
+    return int(band)
 
 
 @compiled(
