@@ -12,7 +12,7 @@ Not here  What the features are (rules/, processors/scores.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -42,6 +42,7 @@ class Feature:
     name: str
     register: int
     texts: tuple[str, ...] | None
+    field: str = ""  # the text of the event
 
 
 def features_of(engine: Engine) -> tuple[Feature, ...]:
@@ -52,8 +53,17 @@ def features_of(engine: Engine) -> tuple[Feature, ...]:
     }
     for bound in engine.rule_plan.bound:
         for each in bound.data:
-            found.setdefault(each.name, Feature(each.name, each.register, each.texts))
-    return tuple(each for name, each in found.items() if name not in FIXED)
+            found.setdefault(each.name, Feature(each.name, each.register, each.texts, each.text))
+    taken = set(FIXED)
+    features: list[Feature] = []
+    for name, feature in found.items():
+        column, number = name, 1
+        while column.lower() in taken:  # Parquet readers often take no notice of case
+            number += 1
+            column = f"{name} #{number}"
+        taken.add(column.lower())
+        features.append(replace(feature, name=column))
+    return tuple(features)
 
 
 class FeatureFile:
@@ -111,7 +121,7 @@ class FeatureFile:
         }
         for feature in self._features:
             if feature.register < 0:
-                texts = [getattr(event, feature.name) for event in events]
+                texts = [getattr(event, feature.field) for event in events]
                 columns[feature.name] = _texts(texts)
             else:
                 values = seen.registers[feature.register, chosen]

@@ -1,86 +1,25 @@
 """A replay is what people trust: for history, for training data, and for the question "what if"."""
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from pathlib import Path
 from random import Random
 
-import duckdb
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.batch import RECORDS_MAX
-from processors.fold import ADMITTED
 from rules.action import Action
-from streams.features import FeatureFile, FeatureFileError, features_of
 from streams.replay import DEAD_KEPT_MAX, ActionTotal, Watchers, replay
-from streams.source import Chunk, SourceError
-from streams.step import Observed
+from streams.source import SourceError
 from tests.replaying import differences, disordered, engine_of
-
-NOW_MS = 1_800_000_000_000
-START_MS = 1_700_000_000_000
-HOUR_MS = 3_600_000
-
-THIRD_ORDER = """
-[rule.third-order]
-when = "count(order.placed, 30d) >= 3"
-reason = "{sum(order.placed.amount, 30d):.2f} in {count(order.placed, 30d):.0f} orders"
-then = [{ log = "orders" }, { log = "again" }]
-
-[rule.never]
-when = "count(service.complaint, 1d) > 1000"
-then = [{ log = "never" }]
-"""
-
-
-class ListSource:
-    """Rows from a list, cut where the test says."""
-
-    name = "list"
-    notices: tuple[str, ...] = ()
-
-    def __init__(self, values: Sequence[bytes], cuts: Sequence[int] = ()) -> None:
-        self.values = list(values)
-        self.cuts = cuts
-
-    def fingerprint(self) -> str:
-        return "list"
-
-    def count(self) -> int | None:
-        return len(self.values)
-
-    def chunks(self, skip: int = 0, size: int = RECORDS_MAX) -> Iterator[Chunk]:
-        cuts = sorted({skip, *self.cuts, *range(skip, len(self.values), size), len(self.values)})
-        for begin, end in pairwise(cuts):
-            yield Chunk(range(begin + 1, end + 1), list(self.values[begin:end]))
-
-
-def order(number: int, customer: str = "ann", amount: float = 0.1, at_ms: int = 0) -> bytes:
-    return msgspec.json.encode(
-        {
-            "id": f"o{number}",
-            "type": "order",
-            "action": "placed",
-            "customer_id": customer,
-            "at_ms": START_MS + (at_ms or number * HOUR_MS),
-            "amount": amount,
-        }
-    )
-
-
-def click(number: int, customer: str) -> bytes:
-    return msgspec.json.encode(
-        {
-            "id": f"c{number}",
-            "type": "click",
-            "action": "view",
-            "customer_id": customer,
-            "at_ms": START_MS + number * HOUR_MS,
-        }
-    )
+from tests.streams.replay_rows import (
+    HOUR_MS,
+    NOW_MS,
+    START_MS,
+    THIRD_ORDER,
+    BrokenSource,
+    ListSource,
+    click,
+    order,
+)
 
 
 def test_the_summary_says_what_happened_to_every_row() -> None:
@@ -204,83 +143,7 @@ def test_an_engine_can_replay_again() -> None:
     assert first.summary.suppressed == second.summary.suppressed
 
 
-class BrokenSource(ListSource):
-    """Breaks off after its rows."""
-
-    def chunks(self, skip: int = 0, size: int = RECORDS_MAX) -> Iterator[Chunk]:
-        yield from super().chunks(skip, size)
-        raise SourceError("broken off")
-
-
 def test_a_source_that_breaks_off_is_no_replay() -> None:
     """Half a history gives wrong profiles that look right."""
     with pytest.raises(SourceError, match="broken off"):
         replay(BrokenSource([order(1)]), engine_of(), NOW_MS)
-
-
-def read_features(file: Path) -> list[dict[str, object]]:
-    cursor = duckdb.connect().execute("SELECT * FROM read_parquet($file)", {"file": str(file)})
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def test_the_feature_file_has_what_the_rules_saw_at_each_admitted_event(tmp_path: Path) -> None:
-    """Training on other numbers than those that are served is the classic mistake."""
-    values = [order(1, amount=2.0), click(1, "bob"), b"{", order(1), order(2, amount=3.0)]
-    engine = engine_of(THIRD_ORDER)
-    seen: list[float] = []
-    band = engine.plan.names["health"].register.number
-
-    with FeatureFile(tmp_path / "features.parquet", features_of(engine)) as file:
-
-        def observe(batch: Observed) -> None:
-            file.observe(batch)
-            seen.extend(batch.registers[band, : len(batch.events)][batch.status == ADMITTED])
-
-        replay(ListSource(values, [2, 4]), engine, NOW_MS, Watchers(observe=observe))
-
-    rows = read_features(tmp_path / "features.parquet")
-    assert file.rows == len(rows) == 3
-    assert [(row["id"], row["customer_id"], row["action"], row["at_ms"]) for row in rows] == [
-        ("o1", "ann", "order.placed", START_MS + HOUR_MS),
-        ("c1", "bob", "click.view", START_MS + HOUR_MS),
-        ("o2", "ann", "order.placed", START_MS + 2 * HOUR_MS),
-    ]
-    assert [row["count(order.placed, 30d)"] for row in rows] == [1.0, 0.0, 2.0]
-    assert [row["sum(order.placed.amount, 30d)"] for row in rows] == [2.0, 0.0, 5.0]
-    assert [row["health"] for row in rows] == seen
-    assert {row["health.band"] for row in rows} <= {"red", "amber", "green"}
-    assert rows[0]["anomaly.amount"] is None
-    assert [path.name for path in tmp_path.iterdir()] == ["features.parquet"]
-
-
-def test_texts_of_the_event_that_a_rule_reads_are_features(tmp_path: Path) -> None:
-    """A model trained without the channel cannot learn what the rule knows."""
-    engine = engine_of(
-        '[rule.web]\non = "order.placed"\nwhen = "channel = \'web\' and amount > 1"\n'
-        'then = [{ log = "web" }]\n'
-    )
-    web = order(1, amount=2.0)[:-1] + b',"channel":"web"}'
-
-    with FeatureFile(tmp_path / "f.parquet", features_of(engine)) as file:
-        replay(ListSource([web, order(2)]), engine, NOW_MS, Watchers(observe=file.observe))
-
-    rows = read_features(tmp_path / "f.parquet")
-    assert [(row["channel"], row["amount"]) for row in rows] == [("web", 2.0), (None, 0.1)]
-
-
-def test_a_replay_that_fails_leaves_no_feature_file(tmp_path: Path) -> None:
-    """Half a file looks like a whole one to the script that trains on it."""
-    engine = engine_of()
-    features = FeatureFile(tmp_path / "f.parquet", features_of(engine))
-
-    with pytest.raises(SourceError), features as file:
-        replay(BrokenSource([order(1)]), engine, NOW_MS, Watchers(observe=file.observe))
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_feature_file_in_no_folder_is_refused_before_the_replay(tmp_path: Path) -> None:
-    """After an hour of replay would be late."""
-    with pytest.raises(FeatureFileError, match="cannot be written"):
-        FeatureFile(tmp_path / "nowhere" / "f.parquet", features_of(engine_of()))
