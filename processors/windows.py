@@ -211,7 +211,7 @@ def read_window(
     if reading == _SUM:
         return total if has_values else count
     if reading == _RATE:
-        return count * _DAY_MS / windows[window, WINDOW_MS]
+        return float(count * _DAY_MS / windows[window, WINDOW_MS])
     if reading == _APPROXIMATE:
         return 1.0 if partial > 0.0 else 0.0
     if count == 0.0:
