@@ -11,8 +11,16 @@ import click
 
 from rules.errors import RulesError
 from sinks.errors import SinksError
-from streams.commands.given_options import DISTRIBUTION, Problems
+from streams.commands.bench import bench
+from streams.commands.customer import customer
+from streams.commands.dlq import dlq
+from streams.commands.ingest import ingest
+from streams.commands.options import DISTRIBUTION, Problems
 from streams.commands.replay import replay
+from streams.commands.rules import rules
+from streams.commands.scale_out import gateway, relay, worker
+from streams.commands.schema import schema
+from streams.commands.topics import topics
 from streams.commands.up import up
 from streams.errors import StreamsError
 
@@ -21,6 +29,10 @@ EXPECTED: Final = (StreamsError, SinksError, RulesError)
 
 class Commands(click.Group):
     """A group whose commands may raise what is expected to go wrong."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  as click has it
+        """In the order in which they are added."""
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
         try:
@@ -37,5 +49,9 @@ def main() -> None:
     """Turn the stream of what customers do into the next right action."""
 
 
-for each in (up, replay):
+for each in (
+    *(up, worker, gateway, relay),
+    *(ingest, replay, customer, rules),
+    *(topics, dlq, schema, bench),
+):
     main.add_command(each)

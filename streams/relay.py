@@ -77,6 +77,16 @@ class Relay:
         """These actions are committed as the shard's outbox entry `sequence`."""
         self._loop.call_soon_threadsafe(self._offered, number, sequence, actions)
 
+    def grown(self, number: int, last: int) -> None:
+        """The shard's outbox has entries up to `last`, to be read there: for a relay without an engine."""
+        self._loop.call_soon_threadsafe(self._grown, number, last)
+
+    def _grown(self, number: int, last: int) -> None:
+        shard = self.shards.get(number)
+        if shard is not None:
+            shard.last = max(shard.last, last)
+            self.dispatch.wake.set()
+
     def _claimed(self, number: int, nonce: str, last: int) -> None:
         self._released(number)
         self.shards[number] = OwnedShard(number, nonce, last)

@@ -18,46 +18,28 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console
-
 from streams import partitions
 from streams.accounting import ports_of, trouble_of
 from streams.claimer import Claimer
-from streams.clock import Clock
 from streams.deliveries import Deliveries, telling
-from streams.delivering import Changed, Means, open_relay
 from streams.endpoints import Outside
 from streams.errors import ServerError, StreamsError
-from streams.metrics import Metrics
+from streams.outfit import Outfit
 from streams.ownership import Claims
 from streams.read import StoreReader
 from streams.redis_appender import RedisAppender
 from streams.redis_dead_letters import RedisDeadLetters
 from streams.redis_log import RedisLog
 from streams.redis_server import RedisServer
-from streams.rulebook import Rulebook
+from streams.relaying import Means, open_relay
 from streams.safety import check
 from streams.settings import Address, EmbeddedLog, Settings
-from streams.shard import Stored
 from streams.store import Connection, StoreAddress
 from streams.store_async import AsyncConnection
-from streams.web import Ports, application, serve
+from streams.web import Ports, listening
 
 THREAD_SECONDS_MAX: Final = 1.0
 WATCH_SECONDS: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be started."""
-
-    settings: Settings
-    rulebook: Rulebook
-    metrics: Metrics
-    clock: Clock
-    console: Console
-    stored: Stored  # told of each commit, by the thread that folds
-    changed: Changed  # told of each change of a delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +57,7 @@ class EndedError(StreamsError):
     """A part of the whole has ended by itself, so that the rest cannot go on."""
 
 
-async def run(plan: Plan, stop: asyncio.Event, started: Callable[[Running], None]) -> None:
+async def run(outfit: Outfit, stop: asyncio.Event, started: Callable[[Running], None]) -> None:
     """Run until `stop` is set.
 
     Raises:
@@ -89,9 +71,9 @@ async def run(plan: Plan, stop: asyncio.Event, started: Callable[[Running], None
         stop.set()
 
     async with AsyncExitStack() as stack:
-        server = await _server(plan.settings, stack)
-        running = await _opened(plan, server, stack, failed)
-        watching = asyncio.create_task(plan.rulebook.watch(stop))
+        server = await _server(outfit.settings, stack)
+        running = await _opened(outfit, server, stack, failed)
+        watching = asyncio.create_task(outfit.rulebook.watch(stop))
         started(running)
         while not stop.is_set():
             if server is not None and not server.is_running():
@@ -117,13 +99,13 @@ async def _server(settings: Settings, stack: AsyncExitStack) -> RedisServer | No
 
 
 async def _opened(
-    plan: Plan,
+    outfit: Outfit,
     server: RedisServer | None,
     stack: AsyncExitStack,
     failed: Callable[[BaseException], None],
 ) -> Running:
     """Open the store, the relay, the log and HTTP, in this order."""
-    settings = plan.settings
+    settings = outfit.settings
     url = settings.redis or (server.url if server is not None else "")
     store = StoreAddress.parse(url)
     await asyncio.to_thread(_prepare, store, settings.partitions)
@@ -134,34 +116,25 @@ async def _opened(
     means = Means(
         url,
         settings.endpoints,
-        Outside(plan.clock.now_ms, plan.console),
-        plan.clock,
-        plan.metrics,
-        plan.changed,
+        Outside(outfit.clock.now_ms, outfit.console),
+        outfit.clock,
+        outfit.metrics,
+        outfit.changed,
     )
     deliveries = await stack.enter_async_context(open_relay(means, failed))
-    log = await stack.enter_async_context(_folding(plan, store, deliveries, failed))
+    log = await stack.enter_async_context(_folding(outfit, store, deliveries, failed))
     ports = Ports(
-        plan.metrics,
-        plan.clock,
+        outfit.metrics,
+        outfit.clock,
         lambda: time.monotonic_ns() // 1_000_000,
         appender=appender,
         reader=reader,
-        rules=plan.rulebook.told,
-        reload=plan.rulebook.reload,
+        rules=outfit.rulebook.told,
+        reload=outfit.rulebook.reload,
         shards=lambda: log.statuses,
         probes={"redis": reader.probe},
     )
-    try:
-        made = application(ports, settings.http, settings.token)
-        runner, address = await serve(made, settings.http)
-    except ValueError as error:
-        raise StreamsError(str(error)) from error
-    except OSError as error:
-        raise StreamsError(
-            f"{settings.http.host}:{settings.http.port} cannot be listened at:"
-            f" {error.strerror or error}; name another address with --http HOST:PORT"
-        ) from error
+    runner, address = await listening(ports, settings.http, settings.token)
     stack.push_async_callback(runner.cleanup)
     return Running(address, store, appender, reader, log)
 
@@ -178,7 +151,7 @@ def _prepare(store: StoreAddress, count: int) -> None:
 
 @asynccontextmanager
 async def _folding(
-    plan: Plan,
+    outfit: Outfit,
     store: StoreAddress,
     deliveries: Deliveries,
     failed: Callable[[BaseException], None],
@@ -186,10 +159,10 @@ async def _folding(
     """The log and its thread, as long as the block lasts."""
     loop = asyncio.get_running_loop()
     dead_letters = RedisDeadLetters(Connection(store))
-    ports = ports_of(plan.metrics, dead_letters, deliveries, plan.stored)
-    claimer = Claimer(store, plan.rulebook.current, ports, plan.clock.now_ms)
+    ports = ports_of(outfit.metrics, dead_letters, deliveries, outfit.stored)
+    claimer = Claimer(store, outfit.rulebook.current, ports, outfit.clock.now_ms)
     claims = Claims(telling(claimer, deliveries), patience_ms=0)
-    log = RedisLog(store, plan.settings.partitions, claims, trouble_of(plan.metrics))
+    log = RedisLog(store, outfit.settings.partitions, claims, trouble_of(outfit.metrics))
 
     def fold() -> None:
         try:

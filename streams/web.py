@@ -68,6 +68,10 @@ class Reader(Protocol):
         """
 
 
+class ListenError(StreamsError):
+    """Nobody can be served at this address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What the application stands on; what is None has no route."""
@@ -126,6 +130,25 @@ async def serve(made: web.Application, address: Address) -> tuple[web.AppRunner,
         await runner.cleanup()
         raise
     return runner, Address(address.host, runner.addresses[0][1])
+
+
+async def listening(
+    ports: Ports, address: Address, token: str | None
+) -> tuple[web.AppRunner, Address]:
+    """Make the application and listen, as `serve` does.
+
+    Raises:
+        ListenError: It cannot be; the sentence says how to mend it.
+    """
+    try:
+        return await serve(application(ports, address, token), address)
+    except ValueError as error:
+        raise ListenError(str(error)) from error
+    except OSError as error:
+        raise ListenError(
+            f"{address.host}:{address.port} cannot be listened at ({error.strerror or error});"
+            " stop who does, or name another address with --http HOST:PORT"
+        ) from error
 
 
 def _observed(metrics: Metrics) -> Middleware:

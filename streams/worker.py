@@ -10,28 +10,24 @@ Not here  The same in one process for all: up.py. The log: faust_log.py. The com
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from streams import partitions, topics
 from streams.accounting import trouble_of
+from streams.deliveries import Deliveries, NoDeliveries
 from streams.endpoints import Outside
-from streams.errors import StreamsError
 from streams.faust_log import FaustLog
 from streams.kafka_claim import claim_of
 from streams.kafka_producer import KafkaProducer
 from streams.kafka_settings import KafkaSettings
+from streams.outfit import Outfit
 from streams.read import StoreReader
 from streams.relaying import Means, open_relay
-from streams.safety import check
-from streams.settings import Address
-from streams.store import Connection, StoreAddress
-from streams.store_async import AsyncConnection
-from streams.up import Plan
-from streams.web import Ports, application, serve
+from streams.scale_out import monotonic_ms, open_reader, prepare, serving, shards_of
+from streams.store import StoreAddress
+from streams.web import Ports
 
 OBSERVE_SECONDS: Final = 1.0
 
@@ -40,18 +36,22 @@ OBSERVE_SECONDS: Final = 1.0
 class Running:
     """What can be used while it runs."""
 
-    address: Address  # of HTTP
+    url: str  # of HTTP
     log: FaustLog
 
 
 async def run(
-    plan: Plan,
+    outfit: Outfit,
     kafka: KafkaSettings,
     store: StoreAddress,
     stop: asyncio.Event,
     started: Callable[[Running], None],
+    *,
+    with_relay: bool = True,
 ) -> None:
-    """Run until `stop` is set. Of the plan's settings, log and redis are as `kafka` and `store` say.
+    """Run until `stop` is set. Of the outfit's settings, log and redis are as `kafka` and `store` say.
+
+    Without a relay, one that is alone (lone_relay.py) delivers.
 
     Raises:
         TopicsError: The topics are not as they must be.
@@ -65,95 +65,70 @@ async def run(
         stop.set()
 
     async with AsyncExitStack() as stack:
-        counts = await asyncio.to_thread(topics.partition_counts, kafka)
-        count = topics.check(kafka, counts)
-        await asyncio.to_thread(_prepare, store, count)
+        count = await shards_of(kafka)
+        await prepare(store, count)
         producer = KafkaProducer(kafka)
         stack.push_async_callback(producer.close)
         outside = Outside(
-            plan.clock.now_ms, plan.console, producer=producer, topic_prefix=kafka.topic_prefix
+            outfit.clock.now_ms, outfit.console, producer=producer, topic_prefix=kafka.topic_prefix
         )
         means = Means(
-            str(plan.settings.redis),
-            plan.settings.endpoints,
+            str(outfit.settings.redis),
+            outfit.settings.endpoints,
             outside,
-            plan.clock,
-            plan.metrics,
-            plan.changed,
+            outfit.clock,
+            outfit.metrics,
+            outfit.changed,
         )
-        deliveries = await stack.enter_async_context(open_relay(means, failed))
+        deliveries: Deliveries = NoDeliveries()
+        if with_relay:
+            deliveries = await stack.enter_async_context(open_relay(means, failed))
         claim = claim_of(
-            kafka, store, plan.rulebook.current, plan.metrics, plan.clock, deliveries, plan.stored
+            kafka,
+            store,
+            outfit.rulebook.current,
+            outfit.metrics,
+            outfit.clock,
+            deliveries,
+            outfit.stored,
         )
-        log = FaustLog(kafka, claim, trouble_of(plan.metrics))
-        await stack.enter_async_context(_beside(plan, log, stop))
-        address = await _listening(plan, store, count, log, producer, stack)
-        started(Running(address, log))
+        log = FaustLog(kafka, claim, trouble_of(outfit.metrics))
+        await stack.enter_async_context(_beside(outfit, log, stop))
+        reader = await stack.enter_async_context(open_reader(store, count))
+        ports = _ports(outfit, log, reader, producer)
+        started(Running(await stack.enter_async_context(serving(ports, outfit.settings)), log))
         await log.run(stop)
     if failures:
         raise failures[0]
 
 
-def _prepare(store: StoreAddress, count: int) -> None:
-    """Make sure that this Redis keeps what it is given, and is for as many shards as the topics."""
-    connection = Connection(store)
-    try:
-        check(connection, log_inside=False)
-        partitions.settle(connection, count)
-    finally:
-        connection.close()
+def _ports(outfit: Outfit, log: FaustLog, reader: StoreReader, producer: KafkaProducer) -> Ports:
+    """Profiles and actions, rules, probes and metrics. Events go to a gateway."""
+    return Ports(
+        outfit.metrics,
+        outfit.clock,
+        monotonic_ms,
+        reader=reader,
+        rules=outfit.rulebook.told,
+        reload=outfit.rulebook.reload,
+        shards=lambda: log.statuses,
+        probes={"redis": reader.probe, "log": producer.probe},
+    )
 
 
 @asynccontextmanager
-async def _beside(plan: Plan, log: FaustLog, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _beside(outfit: Outfit, log: FaustLog, stop: asyncio.Event) -> AsyncIterator[None]:
     """Watch the rule files, and tell metrics how the shards are, as long as the block lasts."""
 
     async def observe() -> None:
         while True:
-            plan.metrics.shards(log.statuses)
+            outfit.metrics.shards(log.statuses)
             await asyncio.sleep(OBSERVE_SECONDS)
 
-    tasks = [asyncio.create_task(each) for each in (plan.rulebook.watch(stop), observe())]
+    tasks = [asyncio.create_task(each) for each in (outfit.rulebook.watch(stop), observe())]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _listening(
-    plan: Plan,
-    store: StoreAddress,
-    count: int,
-    log: FaustLog,
-    producer: KafkaProducer,
-    stack: AsyncExitStack,
-) -> Address:
-    """Answer HTTP: profiles and actions, rules, probes and metrics. Events go to a gateway."""
-    settings = plan.settings
-    connection = AsyncConnection(store)
-    stack.push_async_callback(connection.close)
-    reader = StoreReader(connection, count)
-    ports = Ports(
-        plan.metrics,
-        plan.clock,
-        lambda: time.monotonic_ns() // 1_000_000,
-        reader=reader,
-        rules=plan.rulebook.told,
-        reload=plan.rulebook.reload,
-        shards=lambda: log.statuses,
-        probes={"redis": reader.probe, "log": producer.probe},
-    )
-    try:
-        made = application(ports, settings.http, settings.token)
-        runner, address = await serve(made, settings.http)
-    except ValueError as error:
-        raise StreamsError(str(error)) from error
-    except OSError as error:
-        raise StreamsError(
-            f"{settings.http.host}:{settings.http.port} cannot be listened at:"
-            f" {error.strerror or error}; name another address with --http HOST:PORT"
-        ) from error
-    stack.push_async_callback(runner.cleanup)
-    return address

@@ -3,5 +3,5 @@
 Promise   A command's file is cheap to import, for `rapport --help` imports them all: what is heavy is
           imported when the command runs.
 
-given_options   the options that are settings, and the printed forms that commands share
+options         the options that are settings, and the printed forms that commands share
 """

@@ -10,8 +10,7 @@ import click
 import msgspec
 
 from streams import kernels
-from streams.commands.given_options import (
-    UsageError,
+from streams.commands.options import (
     as_json,
     parameters,
     print_json,
@@ -26,22 +25,6 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from streams.replay import Replayed
     from streams.source import Source
-
-
-def source_of(sql: Path | None, lines: Path | None, pairs: tuple[str, ...], sort: bool) -> "Source":  # noqa: FBT001  as it was given
-    """The source that the options name."""
-    from streams.query import QuerySource
-    from streams.source import LinesSource
-
-    if (sql is None) == (lines is None):
-        raise UsageError("give one source: --sql FILE.sql, or FILE.jsonl")
-    values = parameters(pairs)
-    if sql is not None:
-        return QuerySource(sql, values, sort=sort)
-    assert lines is not None, "one of the two"
-    if values or sort:
-        raise UsageError("--set and --sort are for --sql; lines are read as they are")
-    return LinesSource(lines)
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,7 +64,9 @@ def replay(
 
     Nothing is delivered. The same rows end in the same profiles and fires as they would live.
     """
-    source = source_of(sql, lines, pairs, sort)
+    from streams.query import open_source
+
+    source = open_source(lines, sql, parameters(pairs), sort=sort)
     for notice in source.notices:
         say(f"{source.name}: {notice}")
     kernels.load(say)

@@ -1,21 +1,21 @@
 """`rapport up`: everything in one process."""
 
 import asyncio
-import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from streams import kernels
-from streams.commands.given_options import say, settings_options, stdout, version
+from streams.commands.options import say, settings_options, stdout, until_signalled, version
 from streams.settings import EmbeddedLog, Endpoint, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rules.rule import Rule
-    from streams.up import Plan, Running
+    from streams.outfit import Outfit
+    from streams.up import Running
 
 
 @click.command(short_help="Start everything in one process.")
@@ -27,35 +27,21 @@ def up(settings: Settings) -> None:
     /v1/actions. Ctrl-C ends it; the next start goes on where it stopped.
     """
     kernels.load(say)
-    plan = _plan(settings)
-    asyncio.run(_run(plan))
+    from streams.outfit import outfit_of
+
+    outfit = outfit_of(settings, version(), stdout())
+    until_signalled(lambda stop: _run(outfit, stop))
 
 
-def _plan(settings: Settings) -> "Plan":
-    from streams.clock import SystemClock
-    from streams.loader import Sources
-    from streams.metrics import Metrics
-    from streams.rulebook import Rulebook
-    from streams.up import Plan
-
-    clock, metrics = SystemClock(), Metrics(version())
-    rulebook = Rulebook(Sources(settings.model, settings.rules), metrics, clock.now_ms)
-    return Plan(settings, rulebook, metrics, clock, stdout(), lambda *_: None, lambda _: None)
-
-
-async def _run(plan: "Plan") -> None:
+async def _run(outfit: "Outfit", stop: asyncio.Event) -> None:
     from streams.up import run
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stop.set)
-    await run(plan, stop, lambda running: _started(plan, running))
-    say("ended in order; `rapport up` goes on from here")
+    await run(outfit, stop, lambda running: _started(outfit, running))
+    say("ended in order; the same command goes on from here")
 
 
-def _started(plan: "Plan", running: "Running") -> None:
-    settings, rulebook = plan.settings, plan.rulebook
+def _started(outfit: "Outfit", running: "Running") -> None:
+    settings, rulebook = outfit.settings, outfit.rulebook
     where = f"http://{running.address.host}:{running.address.port}"
     rules = rulebook.engine.rules.rules
     if isinstance(settings.log, EmbeddedLog) and settings.redis is None:

@@ -6,9 +6,11 @@ Promise   Whatever is wrong with settings, files or servers ends a command with 
 Not here  Each command: the other files of this folder.
 """
 
+import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +20,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from streams import logs
 from streams.settings import EmbeddedLog, KafkaLog, Settings, SettingsError, read
 
 DISTRIBUTION: Final = "rapport-engine"
@@ -165,6 +168,20 @@ def parameters(pairs: Sequence[str]) -> dict[str, str]:
 def version() -> str:
     """Ours."""
     return metadata.version(DISTRIBUTION)
+
+
+def until_signalled(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run until SIGTERM or SIGINT sets the event. Raises what ended it."""
+    logs.set_up()
+
+    async def guarded() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, stop.set)
+        await main(stop)
+
+    asyncio.run(guarded())
 
 
 def fail(message: str) -> NoReturn:

@@ -1,11 +1,11 @@
-"""Delivering: a relay with all that it needs, for as long as a block lasts.
+"""Relaying: a relay with all that it needs, for as long as a block lasts.
 
 Promise   Inside the block the relay works; at its end what is under way gets GRACE_MS to end, and what
           is missing is found in the outbox by the next relay. A relay that fails ends the process.
 How       Destinations, receipts and the relay's task, opened and closed in order. Changes of deliveries
           become metrics.
 Limits    OFFERED_MAX actions whose commit times are remembered, to tell how long delivery took.
-Not here  The relay itself: relay.py. Which process has one: up.py, worker.py, outpost.py.
+Not here  The relay itself: relay.py. Which process has one: up.py, worker.py, lone_relay.py.
 """
 
 import asyncio
@@ -57,24 +57,28 @@ class Timed:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._offered: dict[str, int] = {}
-        self.relay: Relay | None = None
+        self._made: Relay | None = None
 
     def claimed(self, number: int, nonce: str, last: int) -> None:
-        self._relay.claimed(number, nonce, last)
+        self.relay.claimed(number, nonce, last)
 
     def released(self, number: int) -> None:
-        self._relay.released(number)
+        self.relay.released(number)
 
     def offer(self, number: int, sequence: int, actions: Sequence[Action]) -> None:
         now_ms = self._means.clock.now_ms()
         if len(self._offered) + len(actions) <= OFFERED_MAX:
             self._offered.update((action.id, now_ms) for action in actions)
-        self._relay.offer(number, sequence, actions)
+        self.relay.offer(number, sequence, actions)
 
     @property
-    def _relay(self) -> Relay:
-        assert self.relay is not None, "it is there before the first claim"
-        return self.relay
+    def relay(self) -> Relay:
+        assert self._made is not None, "it is there before the first claim"
+        return self._made
+
+    @relay.setter
+    def relay(self, made: Relay) -> None:
+        self._made = made
 
     def changed(self, delivery: Delivery) -> None:
         """Count a change; called in the loop."""
@@ -91,7 +95,7 @@ class Timed:
         """Tell what the relay has before it, each second."""
         while True:
             now_ms = self._means.clock.now_ms()
-            shards = list(self._relay.shards.values())
+            shards = list(self.relay.shards.values())
             taken_ms = [parcel.taken_ms for shard in shards for parcel in shard.held.values()]
             self._means.metrics.relay(
                 queued=len(taken_ms) + sum(shard.waiting_count for shard in shards),

@@ -1,0 +1,51 @@
+"""`rapport bench`: the benchmarks, which come with the source and not with the package."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streams.commands.options import Problems, as_json, fail
+
+
+@click.group(short_help="Run the benchmarks, each against its rival.")
+def bench() -> None:
+    """Run the benchmarks, each against its rival in the same run."""
+
+
+@bench.command(short_help="The step alone, without a broker.")
+@as_json
+def step(*, as_json: bool) -> None:
+    """CPU of the step alone: 50 rules, all aggregates, no broker."""
+    _run("step", as_json=as_json)
+
+
+@bench.command(short_help="The reference job on a real broker, beside plain Faust.")
+@as_json
+def reference(*, as_json: bool) -> None:
+    """The reference job on a real broker, beside plain Faust in the same run."""
+    _run("reference", as_json=as_json)
+
+
+@bench.command(short_help="From produce to Redis and to the webhook.")
+@as_json
+def latency(*, as_json: bool) -> None:
+    """Latency at 2,000 events a second, from produce to Redis and to the webhook."""
+    _run("latency", as_json=as_json)
+
+
+def _run(name: str, *, as_json: bool) -> None:
+    checkout = Path(__file__).resolve().parents[2]
+    file = checkout / "benchmarks" / f"{name}.py"
+    if not file.exists():
+        fail(
+            f"the benchmark {name} is not installed: benchmarks come with the source; run"
+            " `rapport bench` from a checkout that was installed with `make setup`"
+        )
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
+    module: Any = importlib.import_module(f"benchmarks.{name}")
+    if module.main(json_out=as_json):
+        raise Problems("")

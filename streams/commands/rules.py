@@ -1,0 +1,125 @@
+"""`rapport rules`: rule files checked, listed, and taken into force."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streams import kernels
+from streams.commands.options import (
+    Problems,
+    as_json,
+    fail,
+    print_json,
+    print_table,
+    say,
+    settings_options,
+    stdout,
+)
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.step import Engine
+
+folder = click.argument(
+    "place", metavar="[DIR]", required=False, type=click.Path(path_type=Path, exists=True)
+)
+
+
+@click.group(short_help="Check, list and reload rule files.")
+def rules() -> None:
+    """Check, list and reload rule files."""
+
+
+@rules.command(short_help="Check rule files.")
+@folder
+@as_json
+@settings_options("rules", "model")
+def check(settings: Settings, *, place: Path | None, as_json: bool) -> None:
+    """Check all rule files of a folder, and say every mistake with its place and its mend."""
+    from rules.errors import RulesError
+
+    try:
+        found = _engine(settings, place)
+    except RulesError as error:
+        if as_json:
+            problems = [
+                {
+                    "file": each.file,
+                    "line": each.line,
+                    "column": each.column,
+                    "message": each.message,
+                    "mend": each.mend,
+                }
+                for each in error.problems
+            ]
+            print_json({"ok": False, "problems": problems})
+            raise Problems("") from error
+        click.echo("\n\n".join(map(str, error.problems)), err=True)
+        count = len(error.problems)
+        fail(f"{count} {'mistake' if count == 1 else 'mistakes'}; the rules cannot be used")
+    count = len(found.rules.rules)
+    if as_json:
+        print_json({"ok": True, "problems": [], "rules": count})
+    else:
+        click.echo(f"{count} rules, no mistakes")
+
+
+@rules.command("list", short_help="List rules, each with a plain sentence.")
+@folder
+@as_json
+@settings_options("rules", "model")
+def list_(settings: Settings, *, place: Path | None, as_json: bool) -> None:
+    """List the rules of a folder, each with a sentence that says what it does."""
+    from streams.rulebook import described
+
+    found = [described(rule) for rule in _engine(settings, place).rules.rules]
+    if as_json:
+        print_json({"rules": found})
+    elif stdout().is_terminal:
+        for each in found:
+            click.echo(f"{each['sentence']}\n")
+    else:
+        columns = ("name", "version", "file", "line", "sentence")
+        print_table(columns, [[each[name] for name in columns] for each in found])
+
+
+@rules.command(short_help="Make a running Rapport read its rules again.")
+@folder
+@click.option("--to", metavar="URL", help="A running Rapport; by default the one at --http.")
+@as_json
+@settings_options("rules", "model", "http", "token")
+def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: bool) -> None:
+    """Make a running Rapport read its rules again; a DIR is checked here first."""
+    if place is not None:
+        _engine(settings, place)
+    url = (to or f"http://{settings.http.host}:{settings.http.port}").rstrip("/")
+    status, answer = asyncio.run(_post(url + "/v1/rules/reload", settings.token))
+    if as_json:
+        print_json(answer)
+        if status != 200:  # noqa: PLR2004  HTTP
+            raise Problems("")
+    elif status != 200:  # noqa: PLR2004  HTTP
+        fail(f"{url}: {answer.get('detail') or status}")
+    else:
+        click.echo(f"{len(answer['rules'])} rules of {answer['place']} are in force")
+
+
+def _engine(settings: Settings, place: Path | None) -> "Engine":
+    kernels.load(say)
+    from streams.loader import Sources
+
+    return Sources(settings.model, place or settings.rules).engine()
+
+
+async def _post(url: str, token: str | None) -> tuple[int, dict[str, Any]]:
+    import aiohttp
+
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    try:
+        async with aiohttp.ClientSession(headers=headers) as session, session.post(url) as answer:
+            found = await answer.json(content_type=None)
+            return answer.status, found if isinstance(found, dict) else {}
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise Problems(f"no Rapport answers at {url}: {error}") from error

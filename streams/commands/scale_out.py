@@ -1,0 +1,96 @@
+"""`rapport worker`, `rapport gateway` and `rapport relay`: the parts of the scale-out."""
+
+import logging
+from dataclasses import replace
+
+import click
+
+from streams import kernels
+from streams.commands.cluster import kafka_settings
+from streams.commands.options import (
+    UsageError,
+    say,
+    settings_options,
+    stdout,
+    until_signalled,
+    version,
+)
+from streams.given import Address, host_and_port
+from streams.settings import Settings
+
+SHARED = ("log", "redis", "group", "topic_prefix", "session_timeout_ms", "token")
+ANY_FREE = "127.0.0.1:0"  # many of them run on one machine
+
+
+@click.command(short_help="Fold the events of Kafka.")
+@click.option("--no-relay", is_flag=True, help="Deliver nothing; `rapport relay` does it.")
+@click.option("--http", metavar="HOST:PORT", default=ANY_FREE, help="Metrics and profiles.")
+@settings_options(*SHARED, "rules", "model")
+def worker(settings: Settings, *, no_relay: bool, http: str) -> None:
+    """Fold the events of Kafka into profiles in Redis, decide, and deliver.
+
+    Any number of workers share the shards. SIGTERM ends one in order. Without --http any free
+    port is listened at, and told.
+    """
+    settings = _listening(settings, http)
+    kafka = kafka_settings(settings, "a worker reads from Kafka")
+    kernels.load(say)
+    from streams.outfit import outfit_of
+    from streams.scale_out import redis_of
+    from streams.store import StoreAddress
+    from streams.worker import run
+
+    store = StoreAddress.parse(redis_of(settings))
+    outfit = outfit_of(settings, version(), stdout())
+    until_signalled(
+        lambda stop: run(
+            outfit, kafka, store, stop, lambda made: _started(made.url), with_relay=not no_relay
+        )
+    )
+
+
+@click.command(short_help="Take events in over HTTP, into Kafka.")
+@settings_options(*SHARED, "http")
+def gateway(settings: Settings) -> None:
+    """Take events in over HTTP and write them to Kafka; show profiles when Redis is known."""
+    kafka = kafka_settings(settings, "a gateway writes to Kafka")
+    from streams.clock import SystemClock
+    from streams.gateway import run
+    from streams.metrics import Metrics
+
+    until_signalled(
+        lambda stop: run(settings, kafka, Metrics(version()), SystemClock(), stop, _started)
+    )
+
+
+@click.command(short_help="Deliver for workers that do not.")
+@click.option("--http", metavar="HOST:PORT", default=ANY_FREE, help="Metrics.")
+@settings_options(*SHARED)
+def relay(settings: Settings, *, http: str) -> None:
+    """Deliver the actions of workers that run with --no-relay.
+
+    One delivers at a time: a second one waits until the first has ended.
+    """
+    settings = _listening(settings, http)
+    kafka = kafka_settings(settings, "a relay alone is for Kafka, and `rapport up` has its own")
+    from streams.clock import SystemClock
+    from streams.lone_relay import run
+    from streams.metrics import Metrics
+
+    until_signalled(
+        lambda stop: run(
+            settings, kafka, Metrics(version()), SystemClock(), stdout(), stop, _started
+        )
+    )
+
+
+def _listening(settings: Settings, given: str) -> Settings:
+    """The settings with this address over that of the gateway."""
+    try:
+        return replace(settings, http=Address(*host_and_port(given)))
+    except ValueError as error:
+        raise UsageError(f"--http: {error}") from error
+
+
+def _started(url: str) -> None:
+    logging.getLogger("rapport").info("listening at %s", url)

@@ -1,0 +1,97 @@
+"""The follower: how a relay without an engine learns what there is to deliver.
+
+Promise   Each shard's actions are delivered by this relay from the moment it has the lease, whoever owns
+          the shard; a new owner is followed.
+How       Fences are read again and again: another nonce is another owner, a higher outbox sequence means
+          new entries.
+Limits    LOOK_SECONDS until an action is seen. One relay at a time: it holds a lease, and a second one
+          waits for it. Workers must run with --no-relay, or actions are delivered twice.
+Not here  Delivering: relay.py.
+"""
+
+import asyncio
+import logging
+import secrets
+from typing import Final
+
+from streams.errors import StoreDownError, StoreError
+from streams.fence import Fence
+from streams.read import StoreReader
+from streams.relay import Relay
+from streams.store_async import AsyncConnection
+
+LOOK_SECONDS: Final = 0.1
+LEASE_MS: Final = 5_000
+LEASE: Final = b"rapport:relay:alone"
+
+_log = logging.getLogger("rapport.relay")
+
+
+class Follower:
+    """Tells a relay what the fences say, while it holds the lease."""
+
+    def __init__(self, connection: AsyncConnection, reader: StoreReader, relay: Relay) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._relay = relay
+        self._nonce = secrets.token_hex(8).encode()
+        self._known: dict[int, Fence] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow until `stop` is set."""
+        try:
+            while not stop.is_set():
+                try:
+                    await self.look()
+                except StoreDownError as error:
+                    _log.warning("%s; trying again", error)
+                await _first(stop, LOOK_SECONDS)
+        finally:
+            await self._let_go()
+
+    async def look(self) -> None:
+        """Tell what has changed since the last look.
+
+        Raises:
+            StoreError: Redis cannot be read.
+        """
+        if not await self._holds_lease():
+            for number in self._known:
+                self._relay.released(number)
+            self._known = {}
+            return
+        fences = await self._reader.fences()
+        for number, fence in fences.items():
+            before = self._known.get(number)
+            if before is None or before.nonce != fence.nonce:
+                self._relay.claimed(number, fence.nonce, fence.outbox)
+            elif before.outbox < fence.outbox:
+                self._relay.grown(number, fence.outbox)
+        self._known = fences
+
+    async def _holds_lease(self) -> bool:
+        """Take the lease when nobody has it; make it last when it is ours."""
+        _, owner = await self._connection.ask(
+            [("SET", LEASE, self._nonce, "NX", "PX", LEASE_MS), ("GET", LEASE)]
+        )
+        is_ours = owner == self._nonce
+        if is_ours:
+            await self._connection.call("PEXPIRE", LEASE, LEASE_MS)
+        return is_ours
+
+    async def _let_go(self) -> None:
+        try:
+            if await self._connection.call("GET", LEASE) == self._nonce:
+                await self._connection.call("DEL", LEASE)
+        except StoreError as error:
+            _log.warning("the lease runs out by itself: %s", error)
+        finally:
+            await self._connection.close()
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, or so long."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

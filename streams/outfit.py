@@ -1,0 +1,38 @@
+"""The outfit of a process that folds: its settings, rules, metrics and clock, and who watches."""
+
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from streams.clock import Clock, SystemClock
+from streams.loader import Sources
+from streams.metrics import Metrics
+from streams.relaying import Changed
+from streams.rulebook import Rulebook
+from streams.settings import Settings
+from streams.shard import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What is to be started."""
+
+    settings: Settings
+    rulebook: Rulebook
+    metrics: Metrics
+    clock: Clock
+    console: Console  # where actions for the log go
+    stored: Stored = lambda _work, _took_ns: None  # told of each commit, by the thread that folds
+    changed: Changed = lambda _delivery: None  # told of each change of a delivery
+
+
+def outfit_of(settings: Settings, version: str, console: Console) -> Outfit:
+    """The outfit by the settings, on the system's clock.
+
+    Raises:
+        RulesError: Rules with mistakes; all are told.
+        LoadError: A file cannot be read, or the model has mistakes.
+    """
+    clock, metrics = SystemClock(), Metrics(version)
+    rulebook = Rulebook(Sources(settings.model, settings.rules), metrics, clock.now_ms)
+    return Outfit(settings, rulebook, metrics, clock, console)
