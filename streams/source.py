@@ -106,13 +106,13 @@ class LinesSource:
         if rows:
             yield Chunk(rows, values)
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> IO[bytes] | gzip.GzipFile:
         if self._file.suffix.lower() == ".gz":
             return gzip.open(self._file, "rb")
         return self._file.open("rb")
 
 
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+def _lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
     """The lines without their ends, the long ones cut at LINE_BYTES_MAX."""
     while line := stream.readline(LINE_BYTES_MAX + 1):
         whole = line.endswith(b"\n")
