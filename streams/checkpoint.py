@@ -1,19 +1,22 @@
-"""The checkpoint of a back-fill: how many rows of which source are durable in which log.
+"""The checkpoint: how many rows of which source a back-fill has made durable in which log.
 
 Promise   It never says more than is durable, and after a crash it is either the old or the new one.
 How       Written beside itself, synced, and renamed over the old one.
 Limits    One file for each source and destination; two back-fills of the same at once are not kept
           apart.
-Not here  When it is written: backfill.py.
+Not here  When it is written: backfill.py. What the demo keeps, in the same way: demo.py.
 """
 
 import hashlib
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from streams.errors import StreamsError
+
+Kept = TypeVar("Kept", bound=msgspec.Struct)
 
 
 class CheckpointError(StreamsError):
@@ -30,6 +33,7 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sent: int = 0
     bad: int = 0
     finished: bool = False
+    customer_id: str = ""  # the first customer who was sent: by whom the destination is known again
 
 
 def checkpoint_file(folder: Path, source: str, destination: str) -> Path:
@@ -43,13 +47,18 @@ def checkpoint_file(folder: Path, source: str, destination: str) -> Path:
 
 
 def load(file: Path) -> Checkpoint | None:
-    """The checkpoint, or None where there is none.
+    """The checkpoint, or None where there is none. Raises as `read` does."""
+    return read(file, Checkpoint)
+
+
+def read(file: Path, kind: type[Kept]) -> Kept | None:
+    """What `save` has kept, or None where there is nothing.
 
     Raises:
         CheckpointError: The file is there and cannot be understood.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Checkpoint)
+        return msgspec.json.decode(file.read_bytes(), type=kind)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
@@ -58,7 +67,7 @@ def load(file: Path) -> Checkpoint | None:
         ) from error
 
 
-def save(file: Path, checkpoint: Checkpoint) -> None:
+def save(file: Path, checkpoint: msgspec.Struct) -> None:
     """Replace the checkpoint.
 
     Raises:

@@ -37,14 +37,14 @@ from streams.stories import HISTORY_DAYS, LIVES
 
 SEED: Final = 7
 CAST: Final = {
-    "loyal": 800,
+    "loyal": 770,
     "cooling": 320,
     "angry": 150,
     "abandoner": 200,
     "tester": 20,
     "bulk": 70,
     "returner": 110,
-    "newcomer": 330,
+    "newcomer": 360,
 }
 PASSERS_BY_MAX: Final = 20_000
 EVENTS_A_SECOND: Final = 25.0  # of a life at pace 1
