@@ -14,6 +14,7 @@ from sinks.errors import SinksError
 from streams.commands.bench import bench
 from streams.commands.customer import customer
 from streams.commands.dlq import dlq
+from streams.commands.doctor import doctor
 from streams.commands.ingest import ingest
 from streams.commands.options import DISTRIBUTION, Problems
 from streams.commands.replay import replay
@@ -52,6 +53,6 @@ def main() -> None:
 for each in (
     *(up, worker, gateway, relay),
     *(ingest, replay, customer, rules),
-    *(topics, dlq, schema, bench),
+    *(topics, dlq, schema, doctor, bench),
 ):
     main.add_command(each)

@@ -99,6 +99,7 @@ async def _ingest(
                     Pace(SystemClock(), bucket),
                     Watcher(_Teller().tell, show),
                     again=again,
+                    knows=getattr(appender, "knows", None),
                 )
             )
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from streams import kernels
 from streams.commands.options import (
+    UsageError,
     as_json,
     parameters,
     print_json,
@@ -30,13 +32,20 @@ if TYPE_CHECKING:
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name a source."""
     file = click.Path(path_type=Path, dir_okay=False)
+
+    @wraps(command)
+    def with_source(**given: Any) -> Any:  # noqa: ANN401  whatever the command takes
+        if (given["sql"] is None) == (given["lines"] is None):
+            raise UsageError("name one source: FILE.jsonl, or --sql FILE.sql")
+        return command(**given)
+
     text = "A parameter of the SQL."
-    command = click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help=text)(
-        command
+    wrapped = click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help=text)(
+        with_source
     )
     text = "One SELECT of event columns, of anything that DuckDB reads."
-    command = click.option("--sql", type=file, metavar="FILE.sql", help=text)(command)
-    return click.argument("lines", metavar="[FILE.jsonl]", type=file, required=False)(command)
+    wrapped = click.option("--sql", type=file, metavar="FILE.sql", help=text)(wrapped)
+    return click.argument("lines", metavar="[FILE.jsonl]", type=file, required=False)(wrapped)
 
 
 @click.command(short_help="Run the engine over a history, without services.")

@@ -51,7 +51,7 @@ def _started(outfit: "Outfit", running: "Running") -> None:
     say(f"events    POST {where}/v1/events")
     say(f"profiles  GET  {where}/v1/customers/ID, {where}/v1/actions")
     for sentence in missing_endpoints(rules, settings.endpoints):
-        say(sentence)
+        say(f"note      {sentence}")
 
 
 def missing_endpoints(rules: "Sequence[Rule]", endpoints: Mapping[str, Endpoint]) -> list[str]:
@@ -62,7 +62,7 @@ def missing_endpoints(rules: "Sequence[Rule]", endpoints: Mapping[str, Endpoint]
             if target.kind in {"webhook", "alert"} and target.name not in endpoints:
                 wanted.setdefault(target.name, []).append(rule.name)
     return [
-        f"note      there is no endpoint {name}: actions of {', '.join(dict.fromkeys(names))} are"
+        f"there is no endpoint {name}: actions of {', '.join(dict.fromkeys(names))} are"
         f" kept as rejected; add [endpoints.{name}] with a url to rapport.toml"
         for name, names in wanted.items()
     ]
