@@ -62,6 +62,23 @@ class Plan:
     lateness_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The tiles of one window of one EVENTS aggregate."""
+
+    aggregate: Aggregate
+    window_ms: int
+    parts: int  # numbers a tile
+
+    @property
+    def name(self) -> str:
+        return f"{self.aggregate.name}|tiles|{self.window_ms}|{self.parts}"
+
+    @property
+    def words(self) -> int:
+        return self.parts * TILES
+
+
 def compile_plan(
     asked: Asked,
     *,
@@ -75,19 +92,8 @@ def compile_plan(
     Raises:
         ValueError: The row would be too wide.
     """
-    windows = [each for aggregate in asked.aggregates for each in _windows(aggregate, asked.reads)]
-    headed = [each for each in asked.aggregates if each.kind in HEADED]
-    layout = Layout.of(
-        [
-            *asked.states,
-            *((_average_name(each), AVERAGE_WORDS) for each in asked.averages),
-            *((each.name, each.words) for each in asked.aggregates if each.kind not in HEADED),
-            *((_head(each.name), 1) for each in headed),
-            *((_head(each.name), 1) for each in windows),
-            *((each.name, each.words) for each in headed),
-            *((each.name, each.words) for each in windows),
-        ]
-    )
+    windows = [each for kept in asked.aggregates for each in _windows(kept, asked.reads)]
+    layout = _layout(asked, windows)
     first_word = {name: first for name, (first, _) in layout.columns.items()}
     return Plan(
         layout=layout,
@@ -109,20 +115,39 @@ def compile_plan(
         ),
         before=_reads([each for each in asked.reads if each.before], windows, first_word),
         after=_reads([each for each in asked.reads if not each.before], windows, first_word),
-        averages=_matrix(
-            [
-                [
-                    each.source.number,
-                    each.target.number,
-                    first_word[_average_name(each)],
-                    each.half_life_ms,
-                ]
-                for each in asked.averages
-            ],
-            4,
-        ),
+        averages=_averages(asked.averages, first_word),
         duplicates_kept=duplicates_kept,
         lateness_ms=lateness_ms,
+    )
+
+
+def _layout(asked: Asked, windows: list[_Window]) -> Layout:
+    headed = [each for each in asked.aggregates if each.kind in HEADED]
+    return Layout.of(
+        [
+            *asked.states,
+            *((_average_name(each), AVERAGE_WORDS) for each in asked.averages),
+            *((each.name, each.words) for each in asked.aggregates if each.kind not in HEADED),
+            *((_head(each.name), 1) for each in headed),
+            *((_head(each.name), 1) for each in windows),
+            *((each.name, each.words) for each in headed),
+            *((each.name, each.words) for each in windows),
+        ]
+    )
+
+
+def _averages(averages: list[TimeAverage], first_word: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    return _matrix(
+        [
+            [
+                each.source.number,
+                each.target.number,
+                first_word[_average_name(each)],
+                each.half_life_ms,
+            ]
+            for each in averages
+        ],
+        4,
     )
 
 
@@ -132,23 +157,6 @@ def _matrix(rows: list[list[int]], columns: int) -> npt.NDArray[np.int64]:
 
 def _average_name(average: TimeAverage) -> str:
     return f"average|{average.source.name}|{average.half_life_ms}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The tiles of one window of one EVENTS aggregate."""
-
-    aggregate: Aggregate
-    window_ms: int
-    parts: int  # numbers a tile
-
-    @property
-    def name(self) -> str:
-        return f"{self.aggregate.name}|tiles|{self.window_ms}|{self.parts}"
-
-    @property
-    def words(self) -> int:
-        return self.parts * TILES
 
 
 def _head(name: str) -> str:

@@ -88,6 +88,7 @@ def test_the_shipped_packs_load_and_compile() -> None:
         "cart-emptied",
         "cart-reminder",
         "churn-risk-callback",
+        "fading-customer",
         "frequent-returns",
         "order-anomaly",
     }
