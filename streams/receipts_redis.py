@@ -6,6 +6,7 @@ Limits    CONNECTIONS_MAX connections, REPLY_SECONDS_MAX a reply.
 Not here  The order of the writes: `commands`, checked against every prefix in the tests.
 """
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
@@ -254,7 +255,7 @@ def _decoded(key: bytes, record: bytes) -> Delivery:
 
 async def _asked(reply: Awaitable[Any] | Any) -> Any:  # noqa: ANN401  redis-py's replies have no type
     try:
-        return await reply
+        found = await reply
     except RedisTimeoutError as error:
         raise StoreDownError("timeout", str(error)) from error
     except RedisConnectionError as error:  # also while Redis is loading
@@ -265,3 +266,11 @@ async def _asked(reply: Awaitable[Any] | Any) -> Any:  # noqa: ANN401  redis-py'
             if code in words:  # a script says it in the middle of its own words
                 raise StoreDownError(reason, words) from error
         raise StoreError(f"Redis refused a command of the relay: {words}") from error
+    finally:
+        # redis-py sends through asyncio.wait_for, which before Python 3.12 swallows a cancellation
+        # that comes together with the result: 1. the command is sent; 2. we are cancelled; 3. the
+        # result wins, and who cancelled us waits for ever.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+    return found

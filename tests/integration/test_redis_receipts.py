@@ -1,5 +1,6 @@
 """Receipts in a real Redis: the contract, and what only Redis can get wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -166,3 +167,20 @@ async def test_the_client_repeats_nothing() -> None:
 
     assert retry.get_retries() == 0
     await receipts.close()
+
+
+async def survey_for_ever(receipts: RedisReceipts) -> None:
+    while True:
+        await receipts.survey(0)
+
+
+async def test_a_cancellation_at_any_moment_ends_the_task(store: RedisStore) -> None:
+    """redis-py loses some on Python 3.11; a relay that cannot be cancelled cannot be stopped."""
+    for steps in range(200):
+        task = asyncio.create_task(survey_for_ever(store.receipts))
+        for _ in range(steps % 40):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+
+        assert task.cancelled()
