@@ -14,10 +14,10 @@ Not here  Reading (source.py, query.py), the ways into a log (appender.py), the 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,9 @@ from streams.token_bucket import TokenBucket
 
 RETRY_MS: Final = 1_000  # a full log empties at some 100 records a millisecond
 PATIENCE_MS: Final = 300_000  # a restart of Kafka or Redis takes less
+
+Knows: TypeAlias = Callable[[str], Awaitable[bool]]
+"""Whether the destination has this customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Progress:
     sent: int
     bad: int
     resumed_at: int  # rows that were done before this run
+    customer_id: str = ""  # the first who was sent
     reasons: Counter[str] = field(default_factory=Counter)  # of the bad rows of this run
 
 
@@ -87,6 +91,7 @@ async def backfill(
     watcher: Watcher,
     *,
     again: bool = False,
+    knows: Knows | None = None,
 ) -> Progress:
     """Append the rows of the source that are not in the log yet.
 
@@ -98,6 +103,8 @@ async def backfill(
         pace: rate and clock.
         watcher: is told of bad rows, and of progress after each chunk that is durable.
         again: begin at the first row, whatever the checkpoint says.
+        knows: asks the destination for a customer, where it can be asked. A checkpoint is about data
+            that are there; an address may meanwhile belong to an empty Rapport.
 
     Raises:
         SourceError: The source broke off; what was read before is durable.
@@ -107,7 +114,14 @@ async def backfill(
         CheckpointError: It cannot be used or written.
     """
     checkpoint = _begin(source, destination, file, again=again)
-    done = Progress(checkpoint.rows, checkpoint.sent, checkpoint.bad, checkpoint.rows)
+    customer_id = checkpoint.customer_id
+    if customer_id and knows is not None and not await knows(customer_id):
+        raise CheckpointError(
+            f"{destination}: does not know customer {customer_id}, with whom {source.name} was"
+            f" ingested there; if it is another Rapport, or a new one, ingest --again from the first"
+            " row"
+        )
+    done = Progress(checkpoint.rows, checkpoint.sent, checkpoint.bad, checkpoint.rows, customer_id)
     watcher.progress(done)
     if checkpoint.finished:
         return done
@@ -145,7 +159,12 @@ def _begin(source: Source, destination: str, file: Path, *, again: bool) -> Chec
 
 def _moved(checkpoint: Checkpoint, done: Progress, *, finished: bool) -> Checkpoint:
     return msgspec.structs.replace(
-        checkpoint, rows=done.rows, sent=done.sent, bad=done.bad, finished=finished
+        checkpoint,
+        rows=done.rows,
+        sent=done.sent,
+        bad=done.bad,
+        finished=finished,
+        customer_id=done.customer_id,
     )
 
 
@@ -176,6 +195,8 @@ async def _send(
             row = chunk.rows[indexes[each.index]]
             _refuse(BadRow(row, each.reason, "", each.detail), watcher, done)
         done.sent += len(records) - len(refused)
+        if not done.customer_id and not refused:
+            done.customer_id = records[0][0].customer_id
     done.rows = chunk.rows[-1]
 
 

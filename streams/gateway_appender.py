@@ -8,9 +8,11 @@ Not here  Trying again: backfill.py. The other side: intake.py.
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from processors.event import Event
 from streams.appender import AppendError, AppendRefusedError, Refused
@@ -20,6 +22,7 @@ AGAIN: Final = frozenset(
     {408, 429, 500, 502, 503, 504}
 )  # the gateway's, and those of proxies before it
 PATH: Final = "/v1/events"
+CUSTOMERS: Final = "/v1/customers/"
 
 
 class _Rejected(msgspec.Struct):
@@ -41,6 +44,7 @@ class GatewayAppender:
         """Remember where; nothing is sent yet."""
         self._session = session
         self._url = url.rstrip("/") + PATH
+        self._customers = url.rstrip("/") + CUSTOMERS
         self._headers = {"Content-Type": "application/x-ndjson"}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -68,6 +72,26 @@ class GatewayAppender:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AppendError(f"{self._url}: {str(error) or 'no answer'}") from error
         return self._judge(status, body, len(records))
+
+    async def knows(self, customer_id: str) -> bool:
+        """Whether the gateway has this customer.
+
+        Raises:
+            AppendError: It does not say.
+        """
+        url = self._customers + quote(customer_id, safe="")
+        try:
+            async with self._session.get(
+                URL(url, encoded=True),
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX),
+            ) as response:
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise AppendError(f"{url}: {str(error) or 'no answer'}") from error
+        if status not in (200, 404):
+            raise AppendError(f"{url}: {status}")
+        return status == 200  # noqa: PLR2004  HTTP's OK
 
     def _judge(self, status: int, body: bytes, count: int) -> list[Refused]:
         answer = _answer(body)

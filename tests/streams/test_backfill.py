@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from processors.event import EVENT_BYTES_MAX, Event
-from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, Appender, AppendError, Refused
+from processors.event import EVENT_BYTES_MAX
+from streams.appender import APPEND_BYTES_MAX, APPEND_EVENTS_MAX, Appender, AppendError
 from streams.backfill import PATIENCE_MS, RETRY_MS, BadRow, Pace, Progress, Watcher, backfill
 from streams.checkpoint import Checkpoint, CheckpointError, load
 from streams.clock import ManualClock
 from streams.errors import LogFullError
 from streams.source import Chunk, LinesSource, SourceError
 from streams.token_bucket import TokenBucket
+from tests.streams.memory_appender import FullAppender, MemoryAppender
 
 NOW_MS = 1_800_000_000_000
 
@@ -21,27 +22,6 @@ NOW_MS = 1_800_000_000_000
 def line(number: int) -> bytes:
     event = b'{"id":"e%d","type":"click","action":"view","customer_id":"c","at_ms":1700000000000}'
     return event % number
-
-
-class MemoryAppender:
-    """Keeps what it is given, and breaks off when told to."""
-
-    def __init__(self, breaks_after: int | None = None, refuses: str = "") -> None:
-        self.events: list[Event] = []
-        self.sizes: list[tuple[int, int]] = []
-        self.breaks_after = breaks_after
-        self.refuses = refuses
-
-    async def append(self, records: Sequence[tuple[Event, bytes]]) -> Sequence[Refused]:
-        if self.breaks_after is not None and len(self.sizes) >= self.breaks_after:
-            raise AppendError("gone")
-        self.sizes.append((len(records), sum(len(value) for _, value in records)))
-        self.events += [event for event, _ in records if event.id != self.refuses]
-        return [
-            Refused(index, "full", "the shelf is full")
-            for index, (event, _) in enumerate(records)
-            if event.id == self.refuses
-        ]
 
 
 class Seen:
@@ -153,6 +133,35 @@ def test_a_finished_source_is_not_sent_again_unless_asked(tmp_path: Path) -> Non
     assert len(again.events) == 1
 
 
+async def test_a_destination_that_has_lost_its_data_is_not_taken_for_done(tmp_path: Path) -> None:
+    """A new, empty Rapport at the same address would otherwise stay empty, and nobody would know."""
+    file = lines_file(tmp_path, [line(1)])
+    asked: list[str] = []
+
+    async def begin(*, is_known: bool) -> Progress:
+        async def knows(customer_id: str) -> bool:
+            asked.append(customer_id)
+            return is_known
+
+        return await backfill(
+            LinesSource(file),
+            MemoryAppender(),
+            "memory",
+            tmp_path / "checkpoint.json",
+            Pace(ManualClock(NOW_MS)),
+            Seen().watcher(),
+            knows=knows,
+        )
+
+    await begin(is_known=False)
+    assert asked == []  # there was nothing to go on from
+
+    assert (await begin(is_known=True)).resumed_at == 1
+    with pytest.raises(CheckpointError, match=r"does not know customer c.*--again"):
+        await begin(is_known=False)
+    assert asked == ["c", "c"]
+
+
 def test_a_source_that_has_changed_is_refused(tmp_path: Path) -> None:
     """Row 1,000 of another file is another row."""
     fill(lines_file(tmp_path, [line(1)]), MemoryAppender())
@@ -197,20 +206,6 @@ async def test_the_rate_is_kept_over_the_whole_run(tmp_path: Path) -> None:
 
     assert done.sent == 5_000
     assert clock.now_ms() - NOW_MS == 40_000  # all but the first burst, at 100 a second
-
-
-class FullAppender(MemoryAppender):
-    """Is full for a while."""
-
-    def __init__(self, times: int) -> None:
-        super().__init__()
-        self.times = times
-
-    async def append(self, records: Sequence[tuple[Event, bytes]]) -> Sequence[Refused]:
-        self.times -= 1
-        if self.times >= 0:
-            raise LogFullError(0, 250_000)
-        return await super().append(records)
 
 
 async def test_a_full_log_is_waited_for(tmp_path: Path) -> None:
@@ -272,5 +267,5 @@ def test_a_source_that_breaks_off_leaves_its_rows_durable(tmp_path: Path) -> Non
 
     assert [event.id for event in appender.events] == ["e1"]
     assert load(tmp_path / "checkpoint.json") == Checkpoint(
-        "broken", "memory", "broken", rows=1, sent=1
+        "broken", "memory", "broken", rows=1, sent=1, customer_id="c"
     )

@@ -103,3 +103,17 @@ async def test_other_answers_are_never_taken_for_success(
 
         with pytest.raises(error):
             await appender.append(records("1"))
+
+
+async def test_the_gateway_is_asked_for_a_customer_by_any_name() -> None:
+    """Ids are the shop's own, with slashes and all."""
+    world = World()
+    world.store.views["a/b c?ü"] = b"{}"
+    async with opened(world) as client:
+        appender = GatewayAppender(client.session, str(client.make_url("")))
+
+        assert await appender.knows("a/b c?ü")
+        assert not await appender.knows("a")
+        world.store.fails = True
+        with pytest.raises(AppendError, match="503"):
+            await appender.knows("a")
