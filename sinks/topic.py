@@ -4,7 +4,7 @@ Promise   Delivered means that the producer's acks say so. Records of one custom
 How       A producer port, because Kafka's producers are many and the embedded log has none; key is
           the customer id, headers carry the action's id and rule.
 Limits    The producer bounds its own buffer and time; when it is full, the action is tried later.
-Not here  The producer itself (kafka_producer.py).
+Not here  The producer itself (streams/kafka_producer.py).
 """
 
 from collections.abc import Sequence
