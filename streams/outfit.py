@@ -10,7 +10,7 @@ from streams.metrics import Metrics
 from streams.relaying import Changed
 from streams.rulebook import Rulebook
 from streams.settings import Settings
-from streams.shard import Stored
+from streams.shard import Engines, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Outfit:
     metrics: Metrics
     clock: Clock
     console: Console  # where actions for the log go
+    engines: Engines  # which engine to step with: the rulebook's, or one in front of it
     stored: Stored = lambda _work, _took_ns: None  # told of each commit, by the thread that folds
     changed: Changed = lambda _delivery: None  # told of each change of a delivery
 
@@ -35,4 +36,4 @@ def outfit_of(settings: Settings, version: str, console: Console) -> Outfit:
     """
     clock, metrics = SystemClock(), Metrics(version)
     rulebook = Rulebook(Sources(settings.model, settings.rules), metrics, clock.now_ms)
-    return Outfit(settings, rulebook, metrics, clock, console)
+    return Outfit(settings, rulebook, metrics, clock, console, rulebook.current)

@@ -160,7 +160,7 @@ async def _folding(
     loop = asyncio.get_running_loop()
     dead_letters = RedisDeadLetters(Connection(store))
     ports = ports_of(outfit.metrics, dead_letters, deliveries, outfit.stored)
-    claimer = Claimer(store, outfit.rulebook.current, ports, outfit.clock.now_ms)
+    claimer = Claimer(store, outfit.engines, ports, outfit.clock.now_ms)
     claims = Claims(telling(claimer, deliveries), patience_ms=0)
     log = RedisLog(store, outfit.settings.partitions, claims, trouble_of(outfit.metrics))
 

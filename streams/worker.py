@@ -86,7 +86,7 @@ async def run(
         claim = claim_of(
             kafka,
             store,
-            outfit.rulebook.current,
+            outfit.engines,
             outfit.metrics,
             outfit.clock,
             deliveries,
