@@ -5,10 +5,12 @@ Promise   `replay` puts the oldest letters back where they came from, with key, 
           back twice: the event ids let the engine see it. A letter whose value was cut is not put back.
 How       Where replay has come to is kept beside the letters: for Kafka as the position of a group of
           its own, for the embedded log as a key. `waiting` shows what lies behind it.
-Limits    LETTERS_MAX a call.
+Limits    LETTERS_MAX a call. Kafka deletes records by their time: a letter older than its topic's
+          retention is to be put back while workers run, which read it at once.
 Not here  Writing letters (kafka_dead_letters.py, redis_dead_letters.py).
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,11 +117,14 @@ class KafkaLetters:
         for each in consumer.committed(asked, timeout=READ_SECONDS_MAX):
             each.offset = max(each.offset, OFFSET_BEGINNING)  # nothing committed is less than that
             consumer.assign([each])
-            while len(found) < limit:
-                messages = consumer.consume(min(500, limit - len(found)), READ_SECONDS_MAX)
+            silent_since = time.monotonic()
+            while len(found) < limit and time.monotonic() - silent_since < READ_SECONDS_MAX:
+                # `consume` waits until it has as many as it was asked for, or for its whole time.
+                messages = consumer.consume(min(500, limit - len(found)), 0.02)
                 found += [message for message in messages if message.error() is None]
-                if not messages or any(_is_end(message) for message in messages):
+                if any(_is_end(message) for message in messages):
                     break
+                silent_since = time.monotonic() if messages else silent_since
         return found
 
     def _put_back(self, letters: Sequence[DeadLetter]) -> None:

@@ -7,6 +7,7 @@ Limits    REQUEST_MS_MAX a request; READ_SECONDS_MAX to look at what waits.
 Not here  Changing partition counts: that moves customers between shards (`rapport reshard`).
 """
 
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from streams.errors import LogDownError, TopicsError
 from streams.kafka_settings import DAY_MS, KafkaSettings
 
 REQUEST_MS_MAX: Final = 10_000
+CONNECT_SECONDS_MAX: Final = 2.0
 READ_SECONDS_MAX: Final = 5.0
 RETENTION_MS: Final = 7 * DAY_MS  # of events and actions; profiles outlive it
 DEAD_LETTERS_BYTES_MAX: Final = (
@@ -180,7 +182,12 @@ def _times_ms(settings: KafkaSettings, starts: Mapping[Place, int]) -> dict[Plac
 
 @contextmanager
 def _administration(settings: KafkaSettings) -> Iterator[Any]:
-    """An administration client, whose errors become ours."""
+    """An administration client, whose errors become ours.
+
+    kafka-python leaves its sockets open when nobody answers it, so somebody is looked for first.
+    """
+    if not any(_answers(server) for server in settings.servers):
+        raise LogDownError("administration", f"no broker answers at {', '.join(settings.servers)}")
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=list(settings.servers),
@@ -194,3 +201,12 @@ def _administration(settings: KafkaSettings) -> Iterator[Any]:
             admin.close()
     except KafkaError as error:
         raise LogDownError("administration", str(error)) from error
+
+
+def _answers(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
+    except OSError:
+        return False
+    return True
