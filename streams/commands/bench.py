@@ -3,11 +3,13 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from streams.commands.options import Problems, as_json, fail
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
 @click.group(short_help="Run the benchmarks, each against its rival.")
@@ -37,15 +39,14 @@ def latency(*, as_json: bool) -> None:
 
 
 def _run(name: str, *, as_json: bool) -> None:
-    checkout = Path(__file__).resolve().parents[2]
-    file = checkout / "benchmarks" / f"{name}.py"
+    file = CHECKOUT / "benchmarks" / f"{name}.py"
     if not file.exists():
         fail(
             f"the benchmark {name} is not installed: benchmarks come with the source; run"
             " `rapport bench` from a checkout that was installed with `make setup`"
         )
-    if str(checkout) not in sys.path:
-        sys.path.insert(0, str(checkout))
+    if str(CHECKOUT) not in sys.path:
+        sys.path.insert(0, str(CHECKOUT))
     module: Any = importlib.import_module(f"benchmarks.{name}")
     if module.main(json_out=as_json):
         raise Problems("")
