@@ -20,6 +20,7 @@ Routes
 """
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -146,7 +147,7 @@ async def listening(
         raise ListenError(str(error)) from error
     except OSError as error:
         raise ListenError(
-            f"{address.host}:{address.port} cannot be listened at ({error.strerror or error});"
+            f"{address.host}:{address.port} cannot be listened at ({os.strerror(error.errno or 0)});"
             " stop who does, or name another address with --http HOST:PORT"
         ) from error
 
