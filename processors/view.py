@@ -2,7 +2,7 @@
 
 Promise   The fields and their meaning are stable (docs/profile.md). The same events in the same order
           give the same bytes: the time of computation is the customer's own newest event time.
-How       One kernel gathers what the view shows of each changed customer, rounded; orjson writes it.
+How       One kernel gathers what the view shows of each changed customer, rounded; msgspec writes it.
           Totals are exact: sums in millionths, printed as the shortest decimal that says the same.
 Limits    REASONS_MAX reasons; as many anomalies as the model keeps. A total is exact up to nine
           thousand million units of money.
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from processors.aggregate import AggregateKind, Reading
 from processors.anomaly import AnomalyScore
@@ -33,6 +33,7 @@ from processors.machine import Op
 from processors.plan import PlanBuilder
 from processors.register import Named, Register
 from processors.tables import EVENTS, FIRST, NEWEST
+from processors.view_fields import ShownAnomaly, ShownCustomer, ShownReason
 
 REASONS_MAX: Final = 4
 _AT_ONCE: Final = 256  # customers whose numbers are Python objects at the same time
@@ -48,6 +49,9 @@ INTEGERS: Final = 10
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
 
 
 @compiled("f8(f8)")
@@ -163,7 +167,8 @@ class View:
     model_id: str
     shown: Integers
     places: Integers
-    phrases: tuple[tuple[str, str, str], ...]  # of each place: component, costs, gives
+    phrases: tuple[tuple[tuple[str, str], tuple[str, str]], ...]
+    """Of each place, the phrase and the component: where it gives points, and where it costs some."""
     detectors: tuple[str, ...]
     kept: int
 
@@ -186,7 +191,8 @@ class View:
             ),
             places=np.array([each.register.number for each in health.places], dtype=np.int64),
             phrases=tuple(
-                (each.component, each.signal.costs, each.signal.gives) for each in health.places
+                ((each.signal.gives, each.component), (each.signal.costs, each.component))
+                for each in health.places
             ),
             detectors=anomaly.names,
             kept=anomaly.kept,
@@ -211,50 +217,54 @@ class View:
             integers = np.empty((len(part), INTEGERS + REASONS_MAX + 2 * self.kept), dtype=np.int64)
             place = (registers, whole_rows.view(np.float64), whole_rows, slots, now_ms)
             gather(self.shown, self.places, *place, of, numbers, integers)
-            views += map(self._one, part, numbers.tolist(), integers.tolist())
+            plain = numbers[:, : NUMBERS + REASONS_MAX].tolist()
+            counts = integers[:, : INTEGERS + REASONS_MAX].tolist()
+            views += [
+                self._one(customer_id, plain[k], counts[k], numbers[k], integers[k])
+                for k, customer_id in enumerate(part)
+            ]
         return views
 
-    def _one(self, customer_id: str, numbers: list[float], integers: list[int]) -> bytes:
-        return orjson.dumps(
-            {
-                "customer_id": customer_id,
-                "health": numbers[LEVEL],  # missing becomes null
-                "band": BAND_TEXTS[integers[BAND]],
-                "trend": numbers[TREND],
-                "confidence": numbers[CONFIDENCE],
-                "reasons": self._reasons(numbers, integers) if integers[REASONS] else [],
-                "anomalies": self._anomalies(numbers, integers) if integers[ANOMALIES] else [],
-                "events_count": integers[EVENTS_COUNT],
-                "orders_count": integers[ORDERS],
-                "orders_amount": numbers[ORDERS_AMOUNT],
-                "returns_count": integers[RETURNS],
-                "returns_amount": numbers[RETURNS_AMOUNT],
-                "tickets_open": integers[TICKETS],
-                "first_at_ms": integers[FIRST_MS],
-                "last_at_ms": integers[LAST_MS],
-                "model": self.model_id,
-                "computed_at_ms": integers[COMPUTED_MS],
-            }
+    def _one(
+        self,
+        customer_id: str,
+        plain: list[float],
+        counts: list[int],
+        numbers: Floats,
+        integers: Integers,
+    ) -> bytes:
+        """One view; missing numbers become null."""
+        level, trend, confidence, orders_amount, returns_amount, *points = plain
+        band, events, orders, returns, tickets, first_ms, last_ms, now_ms, moved, odd, *at = counts
+        texts = self.phrases
+        return _ENCODE(
+            ShownCustomer(
+                customer_id,
+                level,
+                BAND_TEXTS[band],
+                trend,
+                confidence,
+                [ShownReason(*texts[at[k]][points[k] < 0], points[k]) for k in range(moved)],
+                self._anomalies(numbers, integers, odd) if odd else [],
+                events,
+                orders,
+                orders_amount,
+                returns,
+                returns_amount,
+                tickets,
+                first_ms,
+                last_ms,
+                self.model_id,
+                now_ms,
+            )
         )
 
-    def _reasons(self, numbers: list[float], integers: list[int]) -> list[dict[str, object]]:
-        reasons: list[dict[str, object]] = []
-        for k in range(integers[REASONS]):
-            component, costs, gives = self.phrases[integers[INTEGERS + k]]
-            points = numbers[NUMBERS + k]
-            reason = costs if points < 0 else gives
-            reasons.append({"reason": reason, "component": component, "points": points})
-        return reasons
-
-    def _anomalies(self, numbers: list[float], integers: list[int]) -> list[dict[str, object]]:
-        anomalies: list[dict[str, object]] = []
-        for k in range(integers[ANOMALIES]):
-            detector, at_ms = integers[INTEGERS + REASONS_MAX + 2 * k :][:2]
-            value, usual, z = numbers[NUMBERS + REASONS_MAX + 3 * k :][:3]
-            name = self.detectors[detector]
-            anomalies.append(
-                {"detector": name, "at_ms": at_ms, "value": value, "usual": usual, "z": z}
-            )
+    def _anomalies(self, numbers: Floats, integers: Integers, count: int) -> list[ShownAnomaly]:
+        anomalies = []
+        for k in range(count):
+            detector, at_ms = integers[INTEGERS + REASONS_MAX + 2 * k :][:2].tolist()
+            measured = numbers[NUMBERS + REASONS_MAX + 3 * k :][:3].tolist()
+            anomalies.append(ShownAnomaly(self.detectors[detector], at_ms, *measured))
         return anomalies
 
 
