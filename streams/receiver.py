@@ -161,10 +161,10 @@ def new_secret() -> str:
 @asynccontextmanager
 async def open_receiver(receiver: Receiver) -> AsyncIterator[str]:
     """The receiver's address (http://HOST:PORT) for as long as the block lasts."""
-    runner = web.AppRunner(receiver.application(), access_log=None)
+    runner = web.AppRunner(receiver.application(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, HOST, 0, shutdown_timeout=0.5)
+        site = web.TCPSite(runner, HOST, 0)
         await site.start()
         port: Any = runner.addresses[0][1]
         yield f"http://{HOST}:{port}"
