@@ -79,8 +79,12 @@ class Alignment(Generic[Record]):
             return
         lane = self.lanes[topic]
         if self.aligned:
-            times = times_ms if lane.clock is None else (max(lane.clock, t) for t in times_ms)
-            lane.times.extend(accumulate(times, max))
+            times = list(times_ms)
+            clock = times[0] if lane.clock is None else lane.clock
+            # Nearly always in order already, and sorting what is sorted is the fastest way to see it.
+            if times[0] < clock or times != sorted(times):
+                times = list(accumulate(times, max, initial=clock))[1:]
+            lane.times += times
         else:
             lane.times.extend(range(self._arrivals, self._arrivals + len(records)))
         self._arrivals += len(records)

@@ -176,6 +176,7 @@ def test_large_records_fill_a_topic_by_their_bytes() -> None:
     assert shard.lanes[0].size_bytes == 0
 
 
+@pytest.mark.slow
 @given(LOGS, st.data())
 def test_a_reader_that_obeys_full_keeps_buffers_bounded_and_loses_nothing(
     logs: list[list[int]], data: st.DataObject
