@@ -25,7 +25,6 @@ ROW_WORDS_MAX: Final = 65_536  # half a megabyte a customer: a plan beyond this 
 _FINGERPRINT_BYTES: Final = 8
 _GROUP: Final = 8  # rows are whole cache lines, and are packed eight words at a time
 assert sys.byteorder == "little", "rows are stored as the words stand in memory"
-_GATHER: Final = np.int64(
     0x0102040810204080
 )  # times eight bytes of 0 or 1: their bits in the top byte
 _ROWS_AT_ONCE: Final = 256  # the scratch area stays within the second-level cache
@@ -124,7 +123,9 @@ def _pack(
         bits = np.int64(0)
         for group in range(groups.shape[0]):
             if groups[group] != 0:
-                mask = np.int64(np.uint64(groups[group] * _GATHER) >> np.uint64(56))
+                mask = np.int64(0)
+                for bit in range(8):  # the lowest bit of byte 0, 1, … becomes bit 0, 1, …
+                    mask |= (groups[group] >> (7 * bit)) & (1 << bit)
                 bits |= mask << np.int64(8 * (group & 7))
                 for bit in range(8):
                     out[at] = row[8 * group + bit]
