@@ -55,7 +55,8 @@ async def _print_lines(
     while not stop.is_set():
         now = snapshot()
         lines = [action_line(each) for each in new_actions(before, now)]
-        if now.now_ms - told_ms >= STATUS_MS or (before and before.phase != now.phase):
+        is_curtain = before is not None and bool(before.phase) and not now.phase
+        if now.now_ms - told_ms >= STATUS_MS or is_curtain:
             lines.append(status_line(now))
             told_ms = now.now_ms
         before = now
@@ -126,15 +127,13 @@ def _head(now: Snapshot) -> Panel:
 
 def _flow(now: Snapshot) -> Panel:
     table = Table.grid(padding=(0, 2))
-    table.add_row("events", f"{now.events_a_second:,.0f}/s", f"{now.events_count:,} in all")
-    table.add_row("latency", _latency(now), "log to commit")
-    table.add_row("lag", f"{now.lag_records:,} records", f"{now.lag_ms / 1000:.1f} s")
-    delivered = f"{now.delivered_count:,} delivered"
-    table.add_row(
-        "actions", delivered, Text(f"{now.failed_count:,} failed", _alarm(now.failed_count))
-    )
+    table.add_row("events", f"{now.events_a_second:,.0f}/s, {now.events_count:,} in all")
+    table.add_row("latency", _latency(now))  # from the log to the commit
+    table.add_row("lag", f"{now.lag_records:,} records, {now.lag_ms / 1000:.1f} s")
+    failed = Text(f"{now.failed_count:,} failed", _alarm(now.failed_count))
+    table.add_row("actions", Text(f"{now.delivered_count:,} delivered, ") + failed)
     dead = now.dead_letters_count
-    table.add_row("dead letters", Text(f"{dead:,}", _alarm(dead)), "")
+    table.add_row("dead letters", Text(f"{dead:,}", _alarm(dead)))
     return Panel(
         Group(table, Text(sparks(now.by_second), "cyan")), title="flow", title_align="left"
     )
