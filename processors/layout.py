@@ -25,8 +25,6 @@ ROW_WORDS_MAX: Final = 65_536  # half a megabyte a customer: a plan beyond this 
 _FINGERPRINT_BYTES: Final = 8
 _GROUP: Final = 8  # rows are whole cache lines, and are packed eight words at a time
 assert sys.byteorder == "little", "rows are stored as the words stand in memory"
-    0x0102040810204080
-)  # times eight bytes of 0 or 1: their bits in the top byte
 _ROWS_AT_ONCE: Final = 256  # the scratch area stays within the second-level cache
 
 
