@@ -138,6 +138,7 @@ def _pack(
 def pack(layout: Layout, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> list[bytes]:
     """The rows at `slots` as bytes, in that order."""
     words = layout.words
+    assert rows.shape[1] == words, "rows are of the layout"
     map_words = (words + 63) // 64
     present = np.zeros(64 * map_words, dtype=np.uint8)
     groups = present.view(np.int64)

@@ -225,7 +225,8 @@ def test_a_row_survives_packing_bit_for_bit(words: list[int]) -> None:
     from processors.layout import pack, unpack  # noqa: PLC0415  only this test needs them
 
     layout = Layout.of([("words", len(words))])
-    rows = np.array([words, words], dtype=np.int64)
+    rows = np.zeros((2, layout.words), dtype=np.int64)
+    rows[:, : len(words)] = words
     read = np.ones_like(rows)
     unpack(layout, pack(layout, rows, np.array([1, 0])), read, np.array([0, 1]))
 
