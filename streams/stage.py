@@ -16,7 +16,7 @@ from types import MappingProxyType
 from streams import up
 from streams.demo import CHECKPOINT, Demo, Overture, folded, run_demo
 from streams.outfit import Outfit
-from streams.receiver import Received, Receiver, endpoints_at, new_secret, open_receiver
+from streams.receiver import Receiver, endpoints_at, new_secret, open_receiver
 from streams.settings import EmbeddedLog
 from streams.up import Running
 
@@ -25,16 +25,17 @@ from streams.up import Running
 class Audience:
     """Who is told."""
 
+    opened: Callable[[Receiver], None]  # the built-in receiver, which counts
     started: Callable[[Running], None]
     history: Callable[[int], None]  # how much of it is in the log
     curtain: Callable[[], None]  # the history is folded, life begins
-    received: Callable[[Received], None]  # what has come to the built-in receiver
 
 
 async def run(outfit: Outfit, seed: int | None, stop: asyncio.Event, audience: Audience) -> None:
     """Run until `stop` is set. Raises as `up.run` does, and as `run_demo`."""
     secret = new_secret()
-    receiver = Receiver(secret, outfit.clock.now_ms, audience.received)
+    receiver = Receiver(secret, outfit.clock.now_ms, lambda _received: None)
+    audience.opened(receiver)
     async with open_receiver(receiver) as address:
         settings = outfit.settings
         named = {

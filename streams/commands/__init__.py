@@ -3,5 +3,20 @@
 Promise   A command's file is cheap to import, for `rapport --help` imports them all: what is heavy is
           imported when the command runs.
 
-options         the options that are settings, and the printed forms that commands share
+In the order of `rapport --help`, then what they share:
+
+up         everything in one process
+scale_out  worker, gateway and relay
+ingest     a history into the log
+replay     the engine over a history, without services
+customer   one profile, and why it is as it is
+rules      rule files checked, listed, taken into force
+topics     Kafka's topics made and measured
+dlq        dead letters listed and put back
+schema     the JSON Schema of an event
+doctor     whether all that is needed fits together
+bench      the benchmarks
+options    options that are settings, and printed forms
+cluster    the Kafka cluster that settings mean
+store      the Redis of a running Rapport, to look at
 """

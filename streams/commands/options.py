@@ -20,7 +20,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streams import logs
 from streams.settings import EmbeddedLog, KafkaLog, Settings, SettingsError, read
 
 DISTRIBUTION: Final = "rapport-engine"
@@ -172,7 +171,6 @@ def version() -> str:
 
 def until_signalled(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run until SIGTERM or SIGINT sets the event. Raises what ended it."""
-    logs.set_up()
 
     async def guarded() -> None:
         stop = asyncio.Event()

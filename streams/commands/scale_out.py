@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import click
 
-from streams import kernels
+from streams import kernels, logs
 from streams.commands.cluster import kafka_settings
 from streams.commands.options import (
     UsageError,
@@ -42,6 +42,7 @@ def worker(settings: Settings, *, no_relay: bool, http: str) -> None:
 
     store = StoreAddress.parse(redis_of(settings))
     outfit = outfit_of(settings, version(), stdout())
+    logs.set_up()
     until_signalled(
         lambda stop: run(
             outfit, kafka, store, stop, lambda made: _started(made.url), with_relay=not no_relay
@@ -58,6 +59,7 @@ def gateway(settings: Settings) -> None:
     from streams.gateway import run
     from streams.metrics import Metrics
 
+    logs.set_up()
     until_signalled(
         lambda stop: run(settings, kafka, Metrics(version()), SystemClock(), stop, _started)
     )
@@ -77,6 +79,7 @@ def relay(settings: Settings, *, http: str) -> None:
     from streams.lone_relay import run
     from streams.metrics import Metrics
 
+    logs.set_up()
     until_signalled(
         lambda stop: run(
             settings, kafka, Metrics(version()), SystemClock(), stdout(), stop, _started

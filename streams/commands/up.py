@@ -1,13 +1,16 @@
 """`rapport up`: everything in one process."""
 
 import asyncio
-from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from streams import kernels
+from streams import kernels, logs
 from streams.commands.options import (
     UsageError,
     embedded_folder,
@@ -17,15 +20,20 @@ from streams.commands.options import (
     until_signalled,
     version,
 )
-from streams.settings import EmbeddedLog, Endpoint, Settings
+from streams.settings import Endpoint, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rules.rule import Rule
     from streams.outfit import Outfit
-    from streams.receiver import Received
+    from streams.receiver import Receiver
+    from streams.snapshot import Part, Snapshot
     from streams.up import Running
+
+LOG_FILE: Final = "rapport.log"  # in the data folder, while the terminal shows the live view
+
+_log = logging.getLogger("rapport")
 
 
 @click.command(short_help="Start everything in one process.")
@@ -40,67 +48,108 @@ def up(settings: Settings, *, demo: bool, seed: int | None) -> None:
     """
     if seed is not None and not demo:
         raise UsageError("--seed is for --demo")
-    embedded_folder(settings, "`rapport up` has its log inside")
+    folder = embedded_folder(settings, "`rapport up` has its log inside")
     kernels.load(say)
     from streams.outfit import outfit_of
 
-    outfit = outfit_of(settings, version(), stdout())
-    main = partial(_demo, outfit, seed) if demo else partial(_run, outfit)
-    until_signalled(main)
+    console = stdout()
+    outfit = outfit_of(settings, version(), console)
+    say(f"rapport {version()} starts, with its data in {folder}")
+    with ExitStack() as stack:
+        if console.is_terminal:
+            stack.enter_context(_log_file(folder))
+        else:
+            logs.set_up()
+        until_signalled(_Session(outfit, seed, is_demo=demo).run)
     say("ended in order; the same command goes on from here")
 
 
-async def _run(outfit: "Outfit", stop: asyncio.Event) -> None:
-    from streams.up import run
+class _Session:
+    """One run, and what is shown of it."""
 
-    await run(outfit, stop, lambda running: _started(outfit, running))
+    def __init__(self, outfit: "Outfit", seed: int | None, *, is_demo: bool) -> None:
+        from time import time
 
+        from streams.board import Board
 
-async def _demo(outfit: "Outfit", seed: int | None, stop: asyncio.Event) -> None:
-    from streams.stage import Audience, run
+        self._board = Board(lambda: time() * 1000)
+        self._is_demo = is_demo
+        self._is_shown = is_demo or outfit.console.is_terminal
+        self._seed = seed
+        self._outfit = outfit
+        if self._is_shown:
+            self._outfit = replace(outfit, stored=self._board.stored, changed=self._board.changed)
+        self._shows: list[asyncio.Task[None]] = []
+        self._receivers: list[Receiver] = []  # the built-in one, if there is a shop
 
-    audience = Audience(
-        started=lambda running: _started(outfit, running, is_demo=True),
-        history=_History().told,
-        curtain=lambda: say("the history is folded, life goes on"),
-        received=_received,
-    )
-    await run(outfit, seed, stop, audience)
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; afterwards nothing is shown any more."""
+        from streams import stage, up
 
+        try:
+            if self._is_demo:
+                audience = stage.Audience(
+                    opened=self._receivers.append,
+                    started=lambda running: self._started(running, stop),
+                    history=lambda _sent: self._board.phase("folding 90 days of history"),
+                    curtain=lambda: self._board.phase(""),
+                )
+                await stage.run(self._outfit, self._seed, stop, audience)
+            else:
+                await up.run(self._outfit, stop, lambda running: self._started(running, stop))
+        finally:
+            stop.set()
+            await asyncio.gather(*self._shows)
 
-class _History:
-    """Tells how much of the history is in the log, now and then."""
+    def _started(self, running: "Running", stop: asyncio.Event) -> None:
+        from streams.live_view import show
 
-    EVERY = 20_000
+        url = f"http://{running.address.host}:{running.address.port}"
+        if not self._outfit.console.is_terminal:
+            self._tell(url)
+        if self._is_shown:
+            look = self._look(running, url)
+            showing = show(self._outfit.console, look, self._outfit.clock, stop)
+            self._shows.append(asyncio.create_task(showing))
 
-    def __init__(self) -> None:
-        self._told = 0
+    def _tell(self, url: str) -> None:
+        """What there is, in the log."""
+        rulebook, settings = self._outfit.rulebook, self._outfit.settings
+        rules = rulebook.engine.rules.rules
+        packs = " (the starter packs; name yours with --rules)" if settings.rules is None else ""
+        _log.info("%d rules of %s%s", len(rules), rulebook.sources.place, packs)
+        if not self._is_demo:
+            for sentence in missing_endpoints(rules, settings.endpoints):
+                _log.warning("%s", sentence)
+        _log.info("listening at %s: events to /v1/events, profiles at /v1/customers/ID", url)
 
-    def told(self, sent: int) -> None:
-        if sent - self._told >= self.EVERY:
-            self._told = sent
-            say(f"history   {sent:,} events")
+    def _look(self, running: "Running", url: str) -> "Callable[[], Snapshot]":
+        title = "Rapport, with a simulated shop" if self._is_demo else "Rapport"
+        return lambda: self._board.snapshot(running.log.statuses, self._parts(url), title)
 
+    def _parts(self, url: str) -> "list[Part]":
+        from streams.snapshot import Part
 
-def _received(one: "Received") -> None:
-    again = " (again)" if one.is_repeat else ""
-    click.echo(f"{one.type} {one.customer_id}: {one.reason}{again}")
-
-
-def _started(outfit: "Outfit", running: "Running", *, is_demo: bool = False) -> None:
-    settings, rulebook = outfit.settings, outfit.rulebook
-    where = f"http://{running.address.host}:{running.address.port}"
-    rules = rulebook.engine.rules.rules
-    if isinstance(settings.log, EmbeddedLog) and settings.redis is None:
-        say(f"data      {settings.log.directory}")
-    packs = " (the starter packs; give your own with --rules DIR)" if settings.rules is None else ""
-    say(f"rules     {len(rules)} of {rulebook.sources.place}{packs}")
-    say(f"events    POST {where}/v1/events")
-    say(f"profiles  GET  {where}/v1/customers/ID, {where}/v1/actions")
-    if is_demo:
-        return
-    for sentence in missing_endpoints(rules, settings.endpoints):
-        say(f"note      {sentence}")
+        rulebook, settings = self._outfit.rulebook, self._outfit.settings
+        rules = rulebook.engine.rules.rules
+        told = f"{len(rules)} of {rulebook.sources.place}"
+        if settings.rules is None:
+            told += " (the starter packs; name yours with --rules)"
+        if rulebook.error is not None:
+            told += ", and their files have mistakes: rapport rules check"
+        missing = [] if self._is_demo else missing_endpoints(rules, settings.endpoints)
+        ok = rulebook.error is None
+        return [
+            Part("http", ok=True, detail=f"{url}: POST /v1/events, GET /v1/customers/ID"),
+            Part("rules", ok=ok, detail=told),
+            *(
+                Part(
+                    "receiver", ok=True, detail=f"{each.deliveries:,} came, {each.repeats:,} again"
+                )
+                for each in self._receivers
+            ),
+            *(Part("endpoint", ok=False, detail=sentence) for sentence in missing),
+        ]
 
 
 def missing_endpoints(rules: "Sequence[Rule]", endpoints: Mapping[str, Endpoint]) -> list[str]:
@@ -111,7 +160,17 @@ def missing_endpoints(rules: "Sequence[Rule]", endpoints: Mapping[str, Endpoint]
             if target.kind in {"webhook", "alert"} and target.name not in endpoints:
                 wanted.setdefault(target.name, []).append(rule.name)
     return [
-        f"there is no endpoint {name}: actions of {', '.join(dict.fromkeys(names))} are"
-        f" kept as rejected; add [endpoints.{name}] with a url to rapport.toml"
+        f"there is no endpoint {name}: actions of {', '.join(dict.fromkeys(names))} are kept as"
+        f" rejected; add [endpoints.{name}] with a url to rapport.toml"
         for name, names in wanted.items()
     ]
+
+
+@contextmanager
+def _log_file(folder: Path) -> Iterator[None]:
+    """Logs in a file beside the data, while the terminal is drawn on."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / LOG_FILE).open("a", encoding="utf-8") as stream:
+        logs.set_up(stream)
+        yield
+    logs.set_up()
