@@ -61,8 +61,12 @@ class Board:
         self._actions: deque[ShownAction] = deque(maxlen=SHOWN_MAX)
 
     def phase(self, words: str) -> None:
-        """Say what is going on; nothing: what always goes on."""
-        self._phase = words
+        """Say what is going on; nothing: what always goes on, and figures "of late" begin anew."""
+        with self._lock:
+            if self._phase and not words:
+                self._latencies.clear()
+                self._by_second.clear()
+            self._phase = words
 
     def stored(self, work: Work, took_ns: int) -> None:  # noqa: ARG002  as shard.Stored has it
         """A commit."""

@@ -68,10 +68,11 @@ class Demo:
     pace: float = 1.0  # how many times as much as usual goes on
     progress: Callable[[int], None] = lambda _sent: None  # told of the history's durable events
 
-    def is_history_folded(self) -> bool:
-        """Whether an earlier start has done with the history. Raises CheckpointError."""
-        kept = read(self.checkpoint, Kept)
-        return kept is not None and kept.folded
+
+def is_history_folded(checkpoint: Path) -> bool:
+    """Whether an earlier start has done with the history. Raises CheckpointError."""
+    kept = read(checkpoint, Kept)
+    return kept is not None and kept.folded
 
 
 async def run_demo(
@@ -82,7 +83,7 @@ async def run_demo(
     Args:
         demo: what to run.
         on_history_done: awaited when the whole history is durable, unless an earlier start got so
-            far; returns when it is folded and the rules are in force (see `folded`, `Overture`).
+            far; returns when it is folded and the rules are in force (see `folded` and `Overture`).
         stop: ends it, within the append under way.
 
     Raises:

@@ -92,12 +92,12 @@ def action_line(action: ShownAction) -> Text:
 def status_line(now: Snapshot) -> Text:
     """A snapshot as one line."""
     bands = " ".join(f"{name} {now.bands.get(name, 0)}" for name, _ in BANDS)
-    parts = "; ".join(f"{_flat(each.name)}: {_flat(each.detail)}" for each in now.parts)
+    ill = [f"{_flat(each.name)}: {_flat(each.detail)}" for each in now.parts if not each.ok]
     return Text(
         f"{iso(now.now_ms)[11:19]} status {_flat(now.phase) or 'live'}; {now.events_count} events,"
         f" {now.events_a_second:.0f}/s; {_latency(now)}; lag {now.lag_records} records,"
         f" {now.lag_ms / 1000:.1f} s; health {bands}; {now.delivered_count} delivered,"
-        f" {now.failed_count} failed; {parts}"
+        f" {now.failed_count} failed; {'; '.join(ill) or 'all parts well'}"
     )
 
 

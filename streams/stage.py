@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from streams import up
-from streams.demo import CHECKPOINT, Demo, Overture, folded, run_demo
+from streams.demo import CHECKPOINT, Demo, Overture, folded, is_history_folded, run_demo
 from streams.outfit import Outfit
 from streams.receiver import Receiver, endpoints_at, new_secret, open_receiver
 from streams.settings import EmbeddedLog
@@ -34,6 +34,12 @@ class Audience:
 async def run(outfit: Outfit, seed: int | None, stop: asyncio.Event, audience: Audience) -> None:
     """Run until `stop` is set. Raises as `up.run` does, and as `run_demo`."""
     secret = new_secret()
+    log = outfit.settings.log
+    assert isinstance(log, EmbeddedLog), "up runs on the embedded log only"
+    # Known before anything is folded: what was in the log at the last end is life, and has effects.
+    overture = Overture(
+        outfit.rulebook.current, is_over=is_history_folded(log.directory / CHECKPOINT)
+    )
     receiver = Receiver(secret, outfit.clock.now_ms, lambda _received: None)
     audience.opened(receiver)
     async with open_receiver(receiver) as address:
@@ -46,7 +52,6 @@ async def run(outfit: Outfit, seed: int | None, stop: asyncio.Event, audience: A
         }
         ours = endpoints_at(address, secret, named - set(settings.endpoints))
         endpoints = MappingProxyType({**settings.endpoints, **ours})
-        overture = Overture(outfit.rulebook.current, is_over=False)
         staged = replace(
             outfit, settings=replace(settings, endpoints=endpoints), engines=overture.current
         )
@@ -91,8 +96,7 @@ async def _show(
     assert isinstance(log, EmbeddedLog), "up runs on the embedded log only"
     checkpoint = log.directory / CHECKPOINT
     demo = Demo(running.appender, checkpoint, outfit.clock, seed, progress=audience.history)
-    if demo.is_history_folded():
-        overture.end()
+    if is_history_folded(checkpoint):
         audience.curtain()
 
     async def rise() -> None:

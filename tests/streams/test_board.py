@@ -74,6 +74,21 @@ def test_what_is_long_ago_is_no_longer_of_late() -> None:
     assert now.events_count == 1
 
 
+def test_what_a_phase_did_is_not_of_late_after_its_end() -> None:
+    """The rate of a history would hide that of life for as long as it is of late."""
+    watched = Watched()
+    watched.board.phase("history")
+    watched.store()
+    watched.board.phase("history: half")
+    watched.now_ms += 1_000
+    assert (watched.snapshot().phase, watched.snapshot().by_second[-1]) == ("history: half", 1)
+
+    watched.board.phase("")
+    now = watched.snapshot()
+    assert (now.phase, now.by_second[-1], now.latency_p50_ms) == ("", 0, None)
+    assert now.events_count == 1
+
+
 def test_a_customer_counts_in_the_newest_band_only() -> None:
     """Bands add up to the customers."""
     watched = Watched()

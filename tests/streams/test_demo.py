@@ -8,7 +8,16 @@ import pytest
 
 from streams import demo as demo_module
 from streams.clock import ManualClock
-from streams.demo import BEHIND_MS_MAX, RETRY_MS, Demo, DemoError, Overture, folded, run_demo
+from streams.demo import (
+    BEHIND_MS_MAX,
+    RETRY_MS,
+    Demo,
+    DemoError,
+    Overture,
+    folded,
+    is_history_folded,
+    run_demo,
+)
 from streams.feed import Lag
 from streams.loader import Sources
 from streams.shard_status import ShardStatus
@@ -84,7 +93,7 @@ def test_a_second_start_goes_on_with_a_new_life_and_no_second_history(tmp_path: 
     assert all(each.startswith("l2-") for each in ids(second))
     assert not set(ids(first)) & set(ids(second))
     assert stage.curtains == 1
-    assert Demo(first, stage.checkpoint, stage.clock).is_history_folded()
+    assert is_history_folded(stage.checkpoint)
 
 
 def test_an_interrupted_history_is_completed_by_the_next_start(tmp_path: Path) -> None:
@@ -93,7 +102,7 @@ def test_an_interrupted_history_is_completed_by_the_next_start(tmp_path: Path) -
     stage = Stage(tmp_path)
     stage.play(first, until=lambda: len(first.events) >= 1_000)
     assert len(first.events) < HISTORY
-    assert not Demo(first, stage.checkpoint, stage.clock).is_history_folded()
+    assert not is_history_folded(stage.checkpoint)
 
     stage.clock.advance(3_600_000)
     stage.play(second, until=lambda: len(second.events) > HISTORY - len(first.events))

@@ -154,7 +154,9 @@ def test_a_status_line_tells_what_the_screen_tells() -> None:
 
     assert "150000 events, 25/s; p50 2.2 ms, p99 9.5 ms; lag 3 records" in line
     assert "green 1500 amber 400 red 100" in line
-    assert "1 delivered, 1 failed" in line
+    assert "1 delivered, 1 failed; shards: 3 running, 1 stopped: gap" in line
+    assert "7.0.15" not in line
+    assert status_line(replace(FULL, parts=())).plain.endswith("all parts well")
     assert "\n" not in line
 
 
