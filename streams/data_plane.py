@@ -226,6 +226,8 @@ class DataPlane:
         """Take one batch from each feed, and fold and commit it."""
         self._has_more = False
         for number, feed in list(self._feeds.items()):
+            if not feed.alignment.buffered:
+                continue
             try:
                 positions = self._advance_one(target, self._shards[number], feed)
             except (FencedError, MismatchError) as error:
