@@ -1,1 +1,41 @@
-"""From bytes to scores: decodes, admits, folds and scores events, as pure functions of values."""
+"""From bytes to scores: decodes, admits, folds and scores events, as pure functions of values.
+
+What an event meets, in order:
+
+batch          the records of one shard on their way in, and the dead letters among them
+partition      which shard a customer belongs to
+decode         bytes to events, one by one; what cannot be one becomes a dead letter
+event          the one schema: kinds, fields, limits
+fault          what is wrong with a record, in words that tell its sender how to mend it
+schema         the same schema as JSON Schema, for senders
+columns        fields of the events to registers; a test on a text runs once per distinct text
+machine        the vector machine: operations over registers
+profiles       the rows of the customers seen last, one table a shard
+fold           admits events and updates rows: the kernel that changes state
+windows        what lies in the last so many days: newest events one by one, older ones in tiles
+readings       an aggregate's columns as one number
+scores         everything that a model computes, as the step sees it
+health_score   the health kernel
+anomaly_score  the anomaly kernel
+averages       time averages of scores, for trends
+view           a customer as others read it
+view_fields    the fields of that, in their order
+layout         where the columns of a row stand; rows to bytes and back, also across layouts
+
+What rules and models meet, before any event:
+
+plan           the PlanBuilder: everything that is asked for, asked only once
+register       the asks, and the registers that they define
+aggregate      kinds of aggregates, and how each can be read
+tables         the compiled plan: the tables that the kernels read
+model          a model as values
+model_file     TOML to a checked model, or all of its mistakes
+strict_table   a TOML table in which nothing is ignored
+health         what health means: components and signals to asks and tables
+anomaly        what is unusual for this customer: detectors to asks and tables
+models/        the default model
+
+What all kernels are made with:
+
+compiled       the one place where we meet the numba compiler
+"""

@@ -1,18 +1,34 @@
 """From scores to actions: parses, compiles and evaluates rules, as pure functions of values.
 
 What a rule file meets, in order:
-    load        files to a set of rules, or every mistake in them (errors)
-    position    where in a file each key and value stands
-    definition  one rule's table (rule: what it becomes); template: its reason
-    parse       text to a syntax tree (grammar.lark, tree, syntax, duration)
-    check       a syntax tree to an expression whose types fit (vocabulary, reading, operation, expression)
-    ruleset     the rules together
-    compile     expressions to registers of the plan
+
+load           files to a set of rules, or every mistake in them
+position       where in a file each key and value stands
+definition     one rule's table, key by key
+duration       how durations are written, and how people say them
+template       the sentence of a reason, with values in curly brackets
+parse          text to a syntax tree
+grammar.lark   the closed grammar of expressions
+tree           the parser's tree to ours
+syntax         the nodes of the syntax tree
+check          a syntax tree to an expression whose types fit, or to all of its mistakes
+vocabulary     every word that a rule may use
+reading        functions over events, checked
+operation      operators, checked
+expression     conditions and values that are known to make sense
+rule           a rule that has passed every check
+ruleset        the rules that were loaded together
+compile        expressions to registers of the plan
+errors         a mistake, with its place and its mend
+
 What an event meets:
-    evaluate    which rules fire, and with which values
-    action      what is to be done
+
+evaluate       which rules fire, and which are held back
+action         what is to be done, with a deterministic id
+
 What a reader meets:
-    spell       expressions in the language
-    explain     rules in English
-    packs/      starter rules
+
+spell          an expression in the language again
+explain        a rule as a plain sentence
+packs/         the starter rules
 """

@@ -1,6 +1,6 @@
 """From actions to the world: webhooks, topics, alerts, and what came of each.
 
-In the order in which an action meets them:
+What an action meets, in order:
 
 sink          the promise that every sink keeps, and the receipts it answers with
 payload       the bytes of an action, made once
@@ -16,4 +16,5 @@ nowhere       where targets go that mean nothing
 memory        to a list, for tests and simulations
 retry         when to try again
 breaker       when to leave an endpoint alone
+errors        what a receipt cannot say
 """

@@ -1,1 +1,140 @@
-"""The engine in the world: logs, clock, store, outbox, gateway and command line."""
+"""The engine in the world: logs, clock, store, outbox, gateway and command line.
+
+The way in, over HTTP:
+
+web                 routes, and what each answers
+access              who may use them
+intake              POST /v1/events: 200 only when the events are durable
+inflate             gzip, without believing what it says about its size
+ingest              a body to events, the good and the bad apart
+problem             errors as RFC 9457 has them
+appender            the port of a log for who has whole events in hand
+redis_appender      into the embedded log
+kafka_producer      into Kafka
+
+The way in, from files and databases:
+
+source              a file or a query whose rows become records
+query               one SELECT of anything that DuckDB reads
+mapping             columns of a query to fields of an event
+backfill            what `rapport ingest` does; resumable
+checkpoint          how many rows are durable
+token_bucket        so many events a second at most
+gateway_appender    into a running gateway, over HTTP
+progress            the bar
+
+The embedded log:
+
+redis_log           one stream a shard, read by one thread
+redis_server        the redis-server that `rapport up` starts
+redis_executable    which one
+
+The Kafka log:
+
+kafka_settings      what each client of Kafka is told
+kafka_security      TLS and SASL, in the words of each client
+topics              made, checked and measured
+faust_log           the two planes together
+control_plane       Faust holds the group, and fetches nothing
+data_plane          librdkafka carries records through step and commit, on one thread
+beginnings          where a claimed shard starts to read
+feed                what one shard reads, from messages to batches
+align               the topics of a shard advance together in time
+
+One shard:
+
+ownership           which shards are to be claimed, and when to try again
+claimer             makes this process the owner of shards
+kafka_claim         how a worker on Kafka claims
+partitions          how many shards this Redis is for
+fence               who owns a shard, and how far it has come
+shard               an owned shard, from records to commit
+rows                profile rows, read for the table
+step                one batch, from events to everything that is to be stored and done: the engine
+commit              one compare-and-set of everything that a batch has changed
+torn_tail           what a crash leaves at the end of Redis' file
+patience            the same work again, while Redis or the log is away
+shard_status        how a shard is, for probes, metrics and people
+
+Redis:
+
+keys                the names of everything that we keep there
+store               one connection that never repeats a command by itself
+store_async         the same for asyncio
+safety              whether a Redis keeps what it is given
+read                what is shown of the store
+
+What cannot be folded:
+
+redis_dead_letters  written, in the embedded log
+kafka_dead_letters  written, in Kafka
+dead_letters        looked at, and put back
+
+The way out:
+
+outbox              actions, stored in the same commit as their reason
+deliveries          who delivers is told of shards and commits
+relaying            a relay with all that it needs
+relay               committed actions to their sinks, and what came of each
+owned               the books of one shard
+dispatch            actions in hand to attempts under way
+lane                one endpoint's queue
+delivery            an action, and how far its delivery has come
+receipts            what is recorded of deliveries, and in which order
+receipts_redis      in Redis
+receipts_memory     in memory, for tests and simulations
+endpoints           what the targets of rules stand for
+
+Rules and models, while running:
+
+loader              files to an engine
+rulebook            the engine in force, and how another takes its place
+kernels             imported late, with a word to who waits for the compiler
+
+Without services:
+
+replay              the engine over a history, on the event clock
+features            one row an event, with its features: training data
+
+What operators see:
+
+metrics             everything that Prometheus is told
+tally               counters that take a whole batch at once
+accounting          what is counted of each commit
+probes              alive, and ready
+logs                one line a message
+
+What people see of `rapport up`:
+
+board               gathers what happens
+snapshot            what it gathers, at one moment
+live_view           draws it
+
+The simulated shop:
+
+stage               `rapport up --demo` as a whole
+demo                history first, then life as it happens
+shop                its customers and their events
+stories             how they have lived
+scenes              what one does within minutes or days
+receiver            where the demo's webhooks and alerts go
+
+The processes:
+
+outfit              what a process that folds is made of
+up                  everything in one process
+worker              one of many, over Kafka
+gateway             HTTP into Kafka
+lone_relay          delivery alone
+follower            how it learns what there is to deliver
+scale_out           what these share
+
+Beneath it all:
+
+settings            read once, checked whole
+given               one setting, as it was given
+clock               so that whatever waits can be tested without waiting
+errors              what can go wrong between the engine and the world
+cli                 the command line
+commands/           one file a command
+"""
