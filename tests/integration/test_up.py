@@ -185,7 +185,8 @@ def test_a_real_history_comes_to_the_published_totals_through_ingest(tmp_path: P
         assert json.loads(first.stdout)["sent"] == 9_669, first.stderr
         assert json.loads(second.stdout)["resumed_at"] == 9_669
         up.until(lambda: 'outcome="admitted"} 9669.0' in up.ask("/metrics").body)
-        totals = _totals(tmp_path / "rapport-data")
+        socket = RedisServer(tmp_path / "rapport-data").address.path
+        totals = sums(redis.Redis(unix_socket_path=str(socket)))
 
     assert totals == {
         "orders": 7_887,
@@ -196,12 +197,15 @@ def test_a_real_history_comes_to_the_published_totals_through_ingest(tmp_path: P
     }
 
 
-def _totals(folder: Path) -> dict[str, float]:
+def sums(client: redis.Redis) -> dict[str, float]:
+    """What all profiles come to."""
     views = []
-    with redis.Redis(unix_socket_path=str(RedisServer(folder).address.path)) as client:
+    with client:
         for number in range(4):
             keys = list(client.scan_iter(f"rapport:{{{number}}}:customer:*", count=1000))
-            views += [json.loads(each) for each in client.mget(keys) if each is not None]
+            found = client.mget(keys)
+            assert isinstance(found, list)
+            views += [json.loads(each) for each in found if each is not None]
     return {
         "orders": sum(each["orders_count"] for each in views),
         "buyers": sum(each["orders_count"] > 0 for each in views),
