@@ -1,117 +1,12 @@
 """The data plane: each record is folded once, in order, whatever the group, Redis and the log do."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 import pytest
 
-from processors.batch import Records
 from streams.align import LANE_RECORDS_MAX
-from streams.data_plane import BATCH_MS_MAX, DataPlane, Target
-from streams.errors import (
-    DamagedError,
-    FencedError,
-    LogDownError,
-    StaleError,
-    StoreDownError,
-    StoreError,
-)
-from streams.ownership import RETRY_MS, Claims
-from tests.streams.memory_log import MemoryConsumer, MemoryLog
-
-TOPICS = ("clicks", "orders", "service")
-PATIENCE_MS = 20_000
-
-
-@dataclass
-class Store:
-    """What the shards have committed, and what is to go wrong next."""
-
-    fences: dict[int, dict[str, str]] = field(default_factory=dict)
-    folded: dict[int, list[bytes]] = field(default_factory=dict)
-    claims: list[tuple[int, int, bool]] = field(default_factory=list)
-    owners: dict[int, "MemoryShard"] = field(default_factory=dict)
-    errors: list[StoreError | LogDownError] = field(default_factory=list)  # of the next commits
-    claim_errors: list[StoreError] = field(default_factory=list)
-    full: set[int] = field(default_factory=set)
-    on_commit: Callable[[int], None] = lambda _number: None
-
-    def claim(self, number: int, generation: int, forced: bool) -> "MemoryShard":
-        self.claims.append((number, generation, forced))
-        if self.claim_errors:
-            raise self.claim_errors.pop(0)
-        self.owners[number] = MemoryShard(self, number, dict(self.fences.get(number, {})))
-        return self.owners[number]
-
-
-@dataclass(eq=False)
-class MemoryShard:
-    store: Store
-    number: int
-    offsets: dict[str, str]
-    steps_count: int = 0
-    is_closed: bool = False
-
-    def is_full(self) -> bool:
-        return self.number in self.store.full
-
-    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
-        self.steps_count += 1
-        values = [value or b"" for value in records.values]
-
-        def commit() -> None:
-            self.store.on_commit(self.number)
-            if self.store.errors:
-                raise self.store.errors.pop(0)
-            if self.store.owners[self.number] is not self:
-                raise FencedError(self.number, "ours", "theirs")
-            self.store.folded.setdefault(self.number, []).extend(values)
-            self.store.fences[self.number] = dict(offsets)
-
-        return commit
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-@dataclass
-class Bench:
-    """A data plane on a log and a store in memory, with a clock that stands still."""
-
-    log: MemoryLog = field(default_factory=MemoryLog)
-    store: Store = field(default_factory=Store)
-    now_ms: int = 1_000_000
-    accept_gap: bool = False
-    aligned: bool = True
-    chunk: int = 1_000
-
-    def __post_init__(self) -> None:
-        self.consumer = MemoryConsumer(self.log, self.chunk)
-        self.plane = DataPlane(
-            self.consumer,
-            TOPICS,
-            Claims(self.store.claim, PATIENCE_MS),
-            accept_gap=self.accept_gap,
-            aligned=self.aligned,
-            now_ms=lambda: self.now_ms,
-            wall_ms=lambda: self.now_ms,
-        )
-
-    def turn(self, times: int = 1) -> None:
-        for _ in range(times):
-            self.plane.turn()
-
-
-def filled(*records: tuple[str, int, int]) -> MemoryLog:
-    """A log with records of (topic, shard, time), each with a value that says so."""
-    log = MemoryLog()
-    for topic, number, at_ms in records:
-        log.append(topic, number, f"{topic} {at_ms}".encode(), at_ms)
-    return log
-
-
-def down() -> StoreDownError:
-    return StoreDownError("connection", "gone")
+from streams.data_plane import BATCH_MS_MAX, Target
+from streams.errors import DamagedError, LogDownError, StaleError, StoreDownError
+from streams.ownership import RETRY_MS
+from tests.streams.plane_bench import PATIENCE_MS, Bench, down, filled
 
 
 def test_a_shard_reads_its_topics_in_the_order_of_time_and_stores_where_it_is() -> None:
@@ -230,58 +125,6 @@ def test_a_claim_that_is_refused_as_late_is_repeated_and_at_last_forced() -> Non
     assert bench.store.folded[0] == [b"clicks 1"]
 
 
-def test_a_gap_between_fence_and_log_stops_its_shard_and_no_other() -> None:
-    """Going on would silently leave events out; stopping all would let one topic stop the shop."""
-    bench = Bench(filled(("clicks", 0, 1), ("clicks", 0, 2), ("clicks", 1, 3)))
-    bench.store.fences[0] = {"clicks": "0", "orders": "0", "service": "0"}
-    bench.log.firsts["clicks", 0] = 1
-    bench.plane.aim(Target(1, frozenset({0, 1})))
-    bench.turn(3)
-    bench.plane.observe()
-
-    assert 0 not in bench.store.folded
-    assert bench.store.folded[1] == [b"clicks 3"]
-    stopped, running = bench.plane.statuses
-    assert (stopped.state, running.state) == ("stopped", "running")
-    assert "--accept-gap" in stopped.detail
-
-
-def test_an_accepted_gap_goes_on_at_the_start_of_the_log() -> None:
-    """An operator who knows what is lost must be able to go on."""
-    bench = Bench(filled(("clicks", 0, 1), ("clicks", 0, 2)), accept_gap=True)
-    bench.store.fences[0] = {"clicks": "0"}
-    bench.log.firsts["clicks", 0] = 1
-    bench.plane.aim(Target(1, frozenset({0})))
-    bench.turn(2)
-
-    assert bench.store.folded[0] == [b"clicks 2"]
-
-
-def test_a_fence_beyond_the_end_of_the_log_is_a_gap_too() -> None:
-    """The topic was made anew: positions start again, and what they meant is gone."""
-    bench = Bench(filled(("clicks", 0, 1)))
-    bench.store.fences[0] = {"clicks": "7"}
-    bench.plane.aim(Target(1, frozenset({0})))
-    bench.turn()
-    bench.plane.observe()
-
-    assert bench.plane.statuses[0].state == "stopped"
-
-
-def test_retention_that_overtakes_a_running_shard_is_found() -> None:
-    """The client library says it once and is then silent for ever."""
-    bench = Bench(filled(*(("clicks", 0, at_ms) for at_ms in range(20))), chunk=5)
-    bench.plane.aim(Target(1, frozenset({0})))
-    bench.turn()
-    bench.log.firsts["clicks", 0] = 15
-    bench.turn(2)
-    bench.now_ms += RETRY_MS
-    bench.turn()
-    bench.plane.observe()
-
-    assert bench.plane.statuses[0].state == "stopped"
-
-
 def test_a_damaged_row_stops_its_shard_and_says_why() -> None:
     """Trying again cannot help, and overwriting what is not ours would be worse."""
     bench = Bench(filled(("clicks", 0, 1), ("clicks", 1, 1)))
@@ -304,19 +147,6 @@ def test_while_actions_wait_for_delivery_nothing_is_read() -> None:
 
     bench.store.full = set()
     bench.turn()
-    assert bench.store.folded[0] == [b"clicks 1"]
-
-
-def test_without_a_broker_a_shard_begins_later() -> None:
-    """Where the log begins and ends is asked once; the answer may take a while."""
-    bench = Bench(filled(("clicks", 0, 1)))
-    bench.consumer.is_down = True
-    bench.plane.aim(Target(1, frozenset({0})))
-    bench.turn(3)
-    bench.consumer.is_down = False
-    bench.turn()
-
-    assert bench.store.claims == [(0, 1, False)]
     assert bench.store.folded[0] == [b"clicks 1"]
 
 
