@@ -7,7 +7,6 @@ How       Kernels are compiled when their modules are imported (processors/compi
 Not here  Which kernels there are: each lives with its noun. Running them once: loader.py.
 """
 
-import gc
 import importlib
 from collections.abc import Callable
 from typing import Any, Final
@@ -34,6 +33,3 @@ def load(say: Callable[[str], object]) -> None:
 
     with event.install_listener("numba:compile", Teller()):
         importlib.import_module(MODULE)
-    # What is loaded now lives as long as the process. The collector need not look at it again: this
-    # shortens its pauses, and the end of the process by 0.3 s.
-    gc.freeze()

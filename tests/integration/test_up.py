@@ -184,6 +184,7 @@ def test_a_real_history_comes_to_the_published_totals_through_ingest(tmp_path: P
         second = rapport(*command, folder=tmp_path)
         assert json.loads(first.stdout)["sent"] == 9_669, first.stderr
         assert json.loads(second.stdout)["resumed_at"] == 9_669
+        assert first.stderr == second.stderr == ""  # libraries have nothing to say either
         up.until(lambda: 'outcome="admitted"} 9669.0' in up.ask("/metrics").body)
         socket = RedisServer(tmp_path / "rapport-data").address.path
         totals = sums(redis.Redis(unix_socket_path=str(socket)))
