@@ -82,6 +82,14 @@ READINGS: Final[dict[AggregateKind, set[Reading]]] = {
     AggregateKind.MOMENTS: {Reading.MEAN, Reading.DEVIATION, Reading.ZSCORE},
     AggregateKind.DISTINCT: {Reading.DISTINCT},
 }
+_NUMBERS_OF: Final = {Reading.COUNT, Reading.SUM, Reading.RATE, Reading.APPROXIMATE}
+ZERO_WHEN_EMPTY: Final[dict[AggregateKind, set[Reading]]] = {
+    kind: readings & _NUMBERS_OF for kind, readings in READINGS.items()
+} | {
+    AggregateKind.DECAY: {Reading.VALUE},
+    AggregateKind.DISTINCT: {Reading.DISTINCT},
+}
+"""What is 0 where nothing has happened yet; every other reading is then missing."""
 _FIXED_WORDS: Final = {
     AggregateKind.DECAY: 2,  # at, value
     AggregateKind.TOTAL: 2,  # count, millionths

@@ -16,6 +16,7 @@ from processors.compiled import compiled
 from processors.tables import (
     READ_AT,
     READ_BODY,
+    READ_EMPTY,
     READ_HALF_LIFE,
     READ_KIND,
     READ_READING,
@@ -41,11 +42,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-@compiled("f8(f8[::1], i8[::1], i8, i8, f8)")
-def read_moments(row: Floats, whole: Integers, reading: int, at: int, value: float) -> float:
+@compiled("f8(f8[::1], i8, i8, f8)")
+def read_moments(row: Floats, reading: int, at: int, value: float) -> float:
     """Decayed mean, deviation, or how many deviations `value` lies from the mean."""
-    if whole[at] == 0:
-        return math.nan
     if reading == _MEAN:
         return float(row[at + 2])
     deviation = math.sqrt(max(row[at + 3] / row[at + 1], 0.0))
@@ -77,27 +76,23 @@ def read_one(
     event_value: float,
     now_ms: int,
 ) -> float:
-    """One reading of one aggregate at `now_ms`; `event_value` only matters to ZSCORE."""
+    """One reading at `now_ms` of an aggregate that is not empty; only ZSCORE needs `event_value`."""
     kind = reads[read, READ_KIND]
     reading = reads[read, READ_READING]
     at = reads[read, READ_AT]
     if kind == _EVENTS:
         return read_window(row, whole, reads, read, windows, now_ms)
     if kind == _DECAY:
-        if whole[at] == 0:
-            return 0.0
         return float(row[at + 1] * 2.0 ** ((whole[at] - now_ms) / reads[read, READ_HALF_LIFE]))
     if kind == _TOTAL:
         if reading == _COUNT:
             return float(whole[at])
         if reading == _SUM:
             return float(whole[at + 1] / MICRO)
-        return float(whole[at + 1] / MICRO / whole[at]) if whole[at] > 0 else math.nan
+        return float(whole[at + 1] / MICRO / whole[at])
     if kind == _MOMENTS:
-        return read_moments(row, whole, reading, at, event_value)
+        return read_moments(row, reading, at, event_value)
     if kind == _DISTINCT:
-        if whole[at] == 0:
-            return 0.0
         return read_distinct(
             whole,
             reads[read, READ_BODY],
@@ -105,8 +100,6 @@ def read_one(
             reads[read, READ_WINDOW_MS],
             now_ms,
         )
-    if whole[at] == 0:
-        return math.nan
     return float(now_ms - whole[at]) if reading == _SINCE else float(row[at + 1])
 
 
@@ -122,8 +115,11 @@ def read_all(
 ) -> None:
     """Fill the target registers of all readings for one event."""
     for k in range(reads.shape[0]):
+        target = reads[k, READ_TARGET]
+        if whole[reads[k, READ_AT]] == 0:  # true for most readings of most customers
+            registers[target, event] = math.nan if reads[k, READ_EMPTY] else 0.0
+            continue
         value = math.nan
         if reads[k, READ_VALUE] >= 0:
             value = registers[reads[k, READ_VALUE], event]
-        target = reads[k, READ_TARGET]
         registers[target, event] = read_one(row, whole, reads, k, windows, value, now_ms)

@@ -20,6 +20,7 @@ from processors.aggregate import (
     TILES,
     WITH_EXTREMES,
     WITH_SUMS,
+    ZERO_WHEN_EMPTY,
     Aggregate,
     AggregateKind,
     Reading,
@@ -37,7 +38,7 @@ FOLD_WINDOW_FIRST, FOLD_WINDOWS, FOLD_HALF_LIFE = 6, 7, 8
 WINDOW_MS, WINDOW_AT, WINDOW_BODY, WINDOW_PARTS = 0, 1, 2, 3
 # Columns of `Plan.before` and `Plan.after`, one row a reading.
 READ_KIND, READ_READING, READ_AT, READ_BODY, READ_SIZE, READ_WINDOW = 0, 1, 2, 3, 4, 5
-READ_WINDOW_MS, READ_TARGET, READ_VALUE, READ_HALF_LIFE = 6, 7, 8, 9
+READ_WINDOW_MS, READ_TARGET, READ_VALUE, READ_HALF_LIFE, READ_EMPTY = 6, 7, 8, 9, 10
 # Columns of `Plan.averages`.
 AVERAGE_SOURCE, AVERAGE_TARGET, AVERAGE_AT, AVERAGE_HALF_LIFE = 0, 1, 2, 3
 AVERAGE_WORDS: Final = 3  # at, average, newest source
@@ -227,6 +228,7 @@ def _reads(
                 each.target.number,
                 kept.value,
                 kept.half_life_ms,
+                each.reading not in ZERO_WHEN_EMPTY[kept.kind],
             ]
         )
-    return _matrix(rows, 10)
+    return _matrix(rows, 11)

@@ -39,7 +39,6 @@ _COUNT = int(Reading.COUNT)
 _SUM = int(Reading.SUM)
 _MEAN = int(Reading.MEAN)
 _MIN = int(Reading.MIN)
-_MAX = int(Reading.MAX)
 _RATE = int(Reading.RATE)
 _APPROXIMATE = int(Reading.APPROXIMATE)
 _DAY_MS = 86_400_000.0
@@ -182,8 +181,6 @@ def read_window(
     """Count, sum, mean, extreme or rate of the events in (now - window, now]."""
     reading = reads[read, READ_READING]
     held = whole[reads[read, READ_AT]]
-    if held == 0:
-        return math.nan if _MEAN <= reading <= _MAX else 0.0
     window = reads[read, READ_WINDOW]
     start = now_ms - windows[window, WINDOW_MS]
     times = reads[read, READ_BODY]
