@@ -8,6 +8,7 @@ Not here  Gathering: board.py.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
@@ -30,8 +31,12 @@ STATUS_MS: Final = 5_000
 BAND_WIDTH: Final = 28
 BANDS: Final = (("green", "green"), ("amber", "yellow"), ("red", "red"), ("none", "bright_black"))
 SPARKS: Final = " ▁▂▃▄▅▆▇█"
+ANOMALIES_SHOWN: Final = 4
+SECONDS_SHOWN: Final = 48  # as bars; they fit beside the bands on 110 columns
 PICTURE_COLUMNS: Final = 118
 PICTURE_LINES: Final = 34
+
+_FONTS: Final = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
 
 async def show(
@@ -73,13 +78,14 @@ def new_actions(before: Snapshot | None, now: Snapshot) -> Sequence[ShownAction]
     return now.actions[: ended - seen][::-1]
 
 
-def action_line(action: ShownAction) -> Text:
-    """An action as one line."""
-    style = "bold cyan" if action.status == "delivered" else "bold red"
+def action_line(action: ShownAction, delivered: str = "delivered") -> Text:
+    """An action as one line; `delivered` is the word for the good end."""
+    is_good = action.status == "delivered"
+    word, style = (delivered, "green") if is_good else (_flat(action.status), "bold red")
     parts = [
         (iso(action.at_ms)[11:19] + " ", "dim"),
-        (f"{_flat(action.status)} ", style),
-        (f"{_flat(action.type)} ", "bold"),
+        (f"{word} ", style),
+        (f"{_flat(action.type)} ", "bold cyan"),
         (f"{_flat(action.customer_id)} ", "bold"),
         (_flat(action.reason), ""),
         (f"  [{_flat(action.rule)} to {_flat(action.target)}]", "dim"),
@@ -108,7 +114,7 @@ def screen(now: Snapshot) -> Layout:
         Layout(_head(now), name="head", size=3),
         Layout(name="figures", size=9),
         Layout(_actions(now), name="actions", ratio=2, minimum_size=5),
-        Layout(_anomalies(now), name="anomalies", size=7),
+        Layout(_anomalies(now), name="anomalies", size=ANOMALIES_SHOWN + 2),
         Layout(_parts(now.parts), name="parts", size=len(now.parts) + 2),
     )
     layout["figures"].split_row(Layout(_flow(now)), Layout(_bands(now)))
@@ -135,7 +141,9 @@ def _flow(now: Snapshot) -> Panel:
     dead = now.dead_letters_count
     table.add_row("dead letters", Text(f"{dead:,}", _alarm(dead)))
     return Panel(
-        Group(table, Text(sparks(now.by_second), "cyan")), title="flow", title_align="left"
+        Group(table, Text(sparks(now.by_second[-SECONDS_SHOWN:]), "cyan", no_wrap=True)),
+        title="flow",
+        title_align="left",
     )
 
 
@@ -173,14 +181,14 @@ def _bands(now: Snapshot) -> Panel:
 
 
 def _actions(now: Snapshot) -> Panel:
-    lines: list[RenderableType] = [action_line(each) for each in now.actions]
+    lines: list[RenderableType] = [action_line(each, "✓") for each in now.actions]
     if not lines:
         lines = [Text("none yet", "dim")]
     return Panel(Group(*lines), title="last actions", title_align="left")
 
 
 def _anomalies(now: Snapshot) -> Panel:
-    lines: list[RenderableType] = [_anomaly_line(each) for each in now.anomalies[:5]]
+    lines: list[RenderableType] = [_anomaly_line(each) for each in now.anomalies[:ANOMALIES_SHOWN]]
     if not lines:
         lines = [Text("none yet", "dim")]
     return Panel(Group(*lines), title="anomalies", title_align="left")
@@ -230,4 +238,6 @@ def picture(now: Snapshot, file: Path) -> None:
         legacy_windows=False,
     )
     console.print(screen(now))
-    file.write_text(console.export_svg(title="rapport up --demo", unique_id="rapport"), "utf-8")
+    drawn = console.export_svg(title="rapport up --demo", unique_id="rapport")
+    # The fonts would be fetched from elsewhere; without them the page's own monospace is used.
+    file.write_text(_FONTS.sub("", drawn), "utf-8")

@@ -175,4 +175,5 @@ def test_a_picture_is_an_svg_with_what_was_on_the_screen(tmp_path: Path) -> None
     root = ET.parse(file).getroot()  # noqa: S314  our own file
     text = "".join(root.itertext()).replace("\xa0", " ")
     assert root.tag.endswith("svg")
+    assert "url(" not in file.read_text("utf-8").replace("url(#", "")
     assert "Health fell to 38" in text
