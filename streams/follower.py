@@ -12,13 +12,11 @@ Not here  Delivering: relay.py.
 import asyncio
 import logging
 import secrets
-from typing import Final
+from typing import Final, Protocol
 
 from streams.errors import StoreDownError, StoreError
 from streams.fence import Fence
-from streams.read import StoreReader
-from streams.relay import Relay
-from streams.store_async import AsyncConnection
+from streams.store import Command, Reply
 
 LOOK_SECONDS: Final = 0.1
 LEASE_MS: Final = 5_000
@@ -27,10 +25,33 @@ LEASE: Final = b"rapport:relay:alone"
 _log = logging.getLogger("rapport.relay")
 
 
+class Asked(Protocol):
+    """What the follower needs of a connection to Redis: `AsyncConnection`."""
+
+    async def ask(self, commands: list[Command]) -> list[Reply]: ...
+    async def call(self, *command: bytes | str | int) -> Reply: ...
+    async def close(self) -> None: ...
+
+
+class Fences(Protocol):
+    """What it needs of a reader: `StoreReader`."""
+
+    async def fences(self) -> dict[int, Fence]:
+        """The fences of the shards that were ever claimed, by number."""
+
+
+class Followed(Protocol):
+    """What it needs of a relay: `Relay`."""
+
+    def claimed(self, number: int, nonce: str, last: int) -> None: ...
+    def released(self, number: int) -> None: ...
+    def grown(self, number: int, last: int) -> None: ...
+
+
 class Follower:
     """Tells a relay what the fences say, while it holds the lease."""
 
-    def __init__(self, connection: AsyncConnection, reader: StoreReader, relay: Relay) -> None:
+    def __init__(self, connection: Asked, reader: Fences, relay: Followed) -> None:
         self._connection = connection
         self._reader = reader
         self._relay = relay

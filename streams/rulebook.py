@@ -5,24 +5,24 @@ Promise   The engine in force is whole at any moment. Files with mistakes leave 
 How       The files' names, times and sizes are looked at every second; a change that has lasted for one
           look is read and compiled on another thread. Shards take the new engine between two batches
           (shard.py).
-Limits    POLL_SECONDS twice until a change is in force.
+Limits    POLL_MS twice until a change is in force.
 Not here  Reading files: loader.py.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any, Final
 
 from rules.errors import RulesError
 from rules.explain import sentence
 from rules.rule import Rule
+from streams.clock import Clock
 from streams.errors import StreamsError
 from streams.loader import Fingerprint, Sources, warm
 from streams.metrics import Metrics
 from streams.step import Engine
 
-POLL_SECONDS: Final = 1.0
+POLL_MS: Final = 1_000
 
 _log = logging.getLogger("rapport.rules")
 
@@ -30,16 +30,16 @@ _log = logging.getLogger("rapport.rules")
 class Rulebook:
     """Lives in one event loop; `engine` may be read by any thread."""
 
-    def __init__(self, sources: Sources, metrics: Metrics, now_ms: Callable[[], int]) -> None:
+    def __init__(self, sources: Sources, metrics: Metrics, clock: Clock) -> None:
         """Load for the first time. Raises as `Sources.engine` does."""
         self.sources = sources
         self.error: RulesError | StreamsError | None = None  # of the last reload
-        self.is_loading = asyncio.Lock()
         self._metrics = metrics
-        self._now_ms = now_ms
-        self._seen = sources.fingerprint()
+        self._clock = clock
+        self._loading = asyncio.Lock()
+        self._seen = self._look()  # what was loaded, or tried
         self.engine = sources.engine()
-        self.loaded_ms = now_ms()
+        self.loaded_ms = clock.now_ms()
         warm(self.engine)
         metrics.rules(len(self.engine.rules.rules))
 
@@ -49,7 +49,7 @@ class Rulebook:
 
     async def reload(self) -> bool:
         """Read the files again; whether they are in force now, or `error` says why not."""
-        async with self.is_loading:
+        async with self._loading:
             try:
                 self.engine = await asyncio.to_thread(self._loaded)
             except (RulesError, StreamsError) as error:
@@ -58,7 +58,7 @@ class Rulebook:
                 _log.error("the rules stay as they were, for these have mistakes:\n%s", error)
                 return False
             self.error = None
-            self.loaded_ms = self._now_ms()
+            self.loaded_ms = self._clock.now_ms()
             count = len(self.engine.rules.rules)
             self._metrics.reloaded("ok")
             self._metrics.rules(count)
@@ -66,6 +66,8 @@ class Rulebook:
             return True
 
     def _loaded(self) -> Engine:
+        # Looked at before they are read: what is written in between is noticed by the next look.
+        self._seen = self._look()
         made = self.sources.engine()
         warm(made)
         return made
@@ -73,21 +75,20 @@ class Rulebook:
     async def watch(self, stop: asyncio.Event) -> None:
         """Reload whenever the files have changed, until `stop` is set."""
         before = self._seen
-        while not stop.is_set():
-            try:
-                await asyncio.wait_for(stop.wait(), POLL_SECONDS)
-            except TimeoutError:
-                now = await asyncio.to_thread(self._look)
-                if now is not None and now == before and now != self._seen:
-                    self._seen = now
-                    await self.reload()
-                before = now if now is not None else before
+        while True:
+            await self._clock.wait(stop, self._clock.now_ms() + POLL_MS)
+            if stop.is_set():
+                return
+            now = await asyncio.to_thread(self._look)
+            if now == before and now != self._seen:
+                await self.reload()
+            before = now
 
     def _look(self) -> Fingerprint | None:
+        """How the files are; None: they cannot be looked at, and reading them will say why."""
         try:
             return self.sources.fingerprint()
-        except StreamsError as error:
-            _log.warning("the rules cannot be looked at: %s", error)
+        except StreamsError:
             return None
 
     def told(self) -> dict[str, Any]:

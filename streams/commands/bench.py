@@ -9,12 +9,17 @@ import click
 
 from streams.commands.options import Problems, as_json, fail
 
+NAMES: Final = ("step", "reference", "latency")
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
-@click.group(short_help="Run the benchmarks, each against its rival.")
-def bench() -> None:
-    """Run the benchmarks, each against its rival in the same run."""
+@click.group(short_help="Run the benchmarks, each against its rival.", invoke_without_command=True)
+@click.pass_context
+def bench(context: click.Context) -> None:
+    """Run the benchmarks, each against its rival in the same run; without a name, all of them."""
+    if context.invoked_subcommand is None:
+        for name in NAMES:
+            _run(name, as_json=False)
 
 
 @bench.command(short_help="The step alone, without a broker.")

@@ -1,0 +1,117 @@
+"""A relay without an engine follows the fences: new owners, new entries, and its lease."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from streams.fence import Fence
+from streams.follower import LEASE, Follower
+from streams.store import Command, Reply
+
+
+@dataclass
+class Lease:
+    """The part of Redis that holds the lease."""
+
+    owner: bytes | None = None
+
+    async def ask(self, commands: list[Command]) -> list[Reply]:
+        assert [command[:2] for command in commands][1] == ("GET", LEASE)
+        if self.owner is None:
+            nonce = commands[0][2]
+            assert isinstance(nonce, bytes)
+            self.owner = nonce
+        return [None, self.owner]
+
+    async def call(self, *command: bytes | str | int) -> Reply:
+        if command[0] == "DEL":
+            self.owner = None
+        return self.owner
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class Fences:
+    """What the reader finds."""
+
+    found: dict[int, Fence] = field(default_factory=dict)
+
+    async def fences(self) -> dict[int, Fence]:
+        return dict(self.found)
+
+
+@dataclass
+class Told:
+    """A relay that writes down what it is told."""
+
+    said: list[tuple[object, ...]] = field(default_factory=list)
+
+    def claimed(self, number: int, nonce: str, last: int) -> None:
+        self.said.append(("claimed", number, nonce, last))
+
+    def released(self, number: int) -> None:
+        self.said.append(("released", number))
+
+    def grown(self, number: int, last: int) -> None:
+        self.said.append(("grown", number, last))
+
+    def take(self) -> list[tuple[object, ...]]:
+        said, self.said = self.said, []
+        return said
+
+
+class World:
+    def __init__(self) -> None:
+        self.lease = Lease()
+        self.reader = Fences()
+        self.relay = Told()
+        self.follower = Follower(self.lease, self.reader, self.relay)
+
+    async def after(self, **fences: Fence) -> list[tuple[object, ...]]:
+        """What is said after a look at these fences, by names like `p3`."""
+        self.reader.found = {int(name[1:]): fence for name, fence in fences.items()}
+        await self.follower.look()
+        return self.relay.take()
+
+
+FENCE = Fence(epoch=1, nonce="a", generation=1, offsets={}, outbox=3)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_shard_is_taken_over_when_it_is_seen_and_again_from_a_new_owner(
+    world: World,
+) -> None:
+    """Records are written with the owner's nonce, so the relay must know it."""
+    other = msgspec.structs.replace(FENCE, epoch=2, nonce="b", outbox=4)
+
+    assert await world.after(p0=FENCE) == [("claimed", 0, "a", 3)]
+    assert await world.after(p0=FENCE) == []
+    assert await world.after(p0=other, p1=FENCE) == [("claimed", 0, "b", 4), ("claimed", 1, "a", 3)]
+
+
+async def test_new_entries_are_told_once(world: World) -> None:
+    """The relay reads them from the outbox."""
+    await world.after(p0=FENCE)
+    grown = msgspec.structs.replace(FENCE, outbox=5, commits=9)
+
+    assert await world.after(p0=grown) == [("grown", 0, 5)]
+    assert await world.after(p0=msgspec.structs.replace(grown, commits=10)) == []
+
+
+async def test_who_has_not_the_lease_delivers_nothing(world: World) -> None:
+    """Two relays would deliver everything twice."""
+    second = World()
+    second.lease = world.lease
+    second.follower = Follower(world.lease, second.reader, second.relay)
+
+    assert await world.after(p0=FENCE) == [("claimed", 0, "a", 3)]
+    assert await second.after(p0=FENCE) == []
+    world.lease.owner = None  # it ran out
+    assert await second.after(p0=FENCE) == [("claimed", 0, "a", 3)]
+    assert await world.after(p0=FENCE) == [("released", 0)]
