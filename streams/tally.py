@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -60,10 +61,10 @@ class TallyHistogram(Collector):
         self._sum = 0.0
         self._lock = Lock()
 
-    def observe(self, values: Sequence[float]) -> None:
+    def observe(self, values: Sequence[float] | npt.NDArray[np.float64]) -> None:
         """Count the values of one batch."""
         if len(values) < FEW:
-            kept = [max(0.0, value) for value in values]
+            kept = [max(0.0, float(value)) for value in values]
             places = [bisect_left(self._bounds, value) for value in kept]
             with self._lock:
                 self._sum += sum(kept)
