@@ -5,7 +5,8 @@ Promise   Seed and times are handed in, and give the same events, byte for byte.
 How       The cast has a fixed number of people for each story (stories.py). Life goes on with visits at
           a steady pace, most of them by passers-by, and now and then with a scene that leads to an
           action, in its tempo for people who watch.
-Limits    PASSERS_BY_MAX people besides the cast, so that a demo of weeks stays small.
+Limits    PASSERS_BY_MAX people besides the cast, so that a demo of weeks stays small. After some six
+          hours each loyal customer has been angry, and churn risk is no news for two weeks.
 Not here  Appending, and waiting until something is due: demo.py.
 """
 
@@ -52,6 +53,7 @@ EVENTS_A_VISIT: Final = 4.2  # on average; a purchase now and then included
 PURCHASE_SHARE: Final = 0.06  # of visits
 KNOWN_SHARE: Final = 0.008  # of visits are by the cast: each of them about twice a day
 
+CONTENT_SHARE: Final = 0.75  # of loyal customers may become angry; the others may order in bulk
 BETWEEN_ORDERS_MS: Final = 9_000  # each is placed before the next basket is filled
 GONE: Final = ("angry", "cooling", "tester")  # stories of people who do not come any more
 
@@ -59,11 +61,11 @@ assert set(CAST) == set(LIVES), "each story has its people"
 
 # How often each scene begins, and how soon the first time: at pace 1, in ms.
 SCENES: Final = {
-    "late_delivery": (25_000, 300),
-    "abandoned": (30_000, 9_000),
-    "card_test": (75_000, 20_000),
-    "bulk_order": (60_000, 14_000),
-    "sent_back": (90_000, 30_000),
+    "late_delivery": (40_000, 300),
+    "abandoned": (40_000, 9_000),
+    "card_test": (90_000, 20_000),
+    "bulk_order": (90_000, 14_000),
+    "sent_back": (120_000, 30_000),
 }
 
 
@@ -150,10 +152,10 @@ class _Now:
         self._people = cast(seed)
         self._rng.shuffle(self._people)
         loyal = [each for each in self._people if each.story == "loyal"]
-        half = len(loyal) // 2
+        content = round(len(loyal) * CONTENT_SHARE)
         # Those who are to be angry and those who are to order in bulk are different people.
-        self._content = _around(loyal[:half])
-        self._steady = _around(loyal[half:])
+        self._content = _around(loyal[:content])
+        self._steady = _around(loyal[content:])
         self._known = _around([each for each in self._people if each.story not in GONE])
         self._passers_by = _around_numbers(self._rng)
 
