@@ -6,12 +6,18 @@ How       The first to use a Redis writes the number down; whoever comes later c
 Not here  Changing it: that moves customers between shards (`rapport reshard`).
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from streams.errors import DamagedError, StreamsError
-from streams.store import Connection, text_of
+from streams.store import Reply, text_of
 
 KEY: Final = b"rapport:partitions"
+
+
+class Asked(Protocol):
+    """A connection to Redis: `Connection`, and what tests have."""
+
+    def call(self, *command: bytes | str | int) -> Reply: ...
 
 
 class PartitionsError(StreamsError):
@@ -25,7 +31,7 @@ class PartitionsError(StreamsError):
         self.stored = stored
 
 
-def settle(connection: Connection, partitions: int) -> None:
+def settle(connection: Asked, partitions: int) -> None:
     """Write the number down, or compare it with what is written.
 
     Raises:
@@ -38,7 +44,7 @@ def settle(connection: Connection, partitions: int) -> None:
         raise PartitionsError(partitions, stored or 0)
 
 
-def known(connection: Connection) -> int | None:
+def known(connection: Asked) -> int | None:
     """The number, where there is one.
 
     Raises:

@@ -216,6 +216,24 @@ def sums(client: redis.Redis) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
+def test_the_simulated_shop_shows_an_action_soon_and_goes_on_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """What somebody sees who has never seen it: the first minute decides."""
+    with running_up(tmp_path, "--demo") as up:
+        up.until(lambda: "delivered churn.risk" in up.log.read_text(), within_s=60)
+        code, seconds = up.stop()
+        assert (code, seconds < 2.0) == (0, True)
+    first = up.log.read_text()
+    with running_up(tmp_path, "--demo") as up:
+        up.until(lambda: "delivered" in up.log.read_text()[len(first) :])
+
+    assert "Health fell to" in first
+    assert "folding" not in up.log.read_text()[len(first) :]
+    assert "Traceback" not in up.log.read_text()
+
+
 def test_this_python_has_the_console_script() -> None:
     """All of the above ran through it."""
     assert Path(sys.executable).with_name("rapport").exists()

@@ -53,15 +53,15 @@ class Up:
     def post(self, *events: Mapping[str, object]) -> Answer:
         return self.ask("/v1/events", json.dumps(events).encode())
 
-    def until(self, done: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever is waited for
+    def until(self, done: Callable[[], Any], within_s: float = WAIT_SECONDS_MAX) -> Any:  # noqa: ANN401  whatever is waited for
         """What `done` answers, once that is something."""
-        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             found = done()
             if found:
                 return found
             time.sleep(POLL_SECONDS)
-        raise AssertionError(f"not so after {WAIT_SECONDS_MAX} s; the log:\n{self.log.read_text()}")
+        raise AssertionError(f"not so after {within_s} s; the log:\n{self.log.read_text()}")
 
     def stop(self) -> tuple[int, float]:
         """Ctrl-C; the exit code, and how many seconds it took."""

@@ -1,0 +1,75 @@
+"""What a relay's life becomes in the metrics, and what watches it."""
+
+import pytest
+from rich.console import Console
+
+from rules.action import Action
+from streams import relaying
+from streams.clock import ManualClock
+from streams.delivery import Delivery, ended, pending
+from streams.endpoints import Outside
+from streams.metrics import Metrics
+from streams.relaying import Means, Timed
+from tests.actions import action
+
+
+class Silent:
+    """A relay that only listens."""
+
+    def __init__(self) -> None:
+        self.offers: list[tuple[int, int, int]] = []
+
+    def offer(self, number: int, sequence: int, actions: list[Action]) -> None:
+        self.offers.append((number, sequence, len(actions)))
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = ManualClock(now_ms=1_000)
+        self.metrics = Metrics("test")
+        self.seen: list[Delivery] = []
+        outside = Outside(self.clock.now_ms, Console())
+        means = Means("", {}, outside, self.clock, self.metrics, self.seen.append)
+        self.timed = Timed(means)
+        self.relay = Silent()
+        self.timed.relay = self.relay  # type: ignore[assignment]  # it needs no more here
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value("rapport_" + name, labels) or 0.0
+
+
+def test_a_delivery_counts_with_the_time_since_its_commit() -> None:
+    """It is what "milliseconds" means to whoever receives it."""
+    world = World()
+    world.timed.offer(0, 1, [action(1)])
+    world.clock.advance(40)
+    delivery = ended(pending(action(1), 1_000), "delivered", "HTTP 204", 1_040, 1)
+    world.timed.changed(delivery)
+
+    assert world.relay.offers == [(0, 1, 1)]
+    assert world.seen == [delivery]
+    assert world.value("actions_total", result="delivered", kind=delivery.target.kind) == 1
+    assert world.value("delivery_seconds_sum") == 0.04
+
+
+def test_what_was_recovered_from_the_outbox_has_no_such_time() -> None:
+    """It waited for a process to come back; that is another figure."""
+    world = World()
+    world.timed.changed(ended(pending(action(1), 1_000), "delivered", "", 1_040, 1))
+    rejected = ended(pending(action(2), 1_000), "rejected", "no such endpoint", 1_040, 1)
+    world.timed.changed(rejected)
+
+    assert world.value("delivery_seconds_count") == 0
+    assert world.value("actions_total", result="rejected", kind=rejected.target.kind) == 1
+
+
+def test_commit_times_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that is down for hours must not cost memory."""
+    monkeypatch.setattr(relaying, "OFFERED_MAX", 3)
+    world = World()
+    world.timed.offer(0, 1, [action(1), action(2), action(3)])
+    world.timed.offer(0, 2, [action(4)])
+    world.timed.changed(ended(pending(action(4), 1_000), "delivered", "", 1_040, 1))
+
+    assert world.relay.offers == [(0, 1, 3), (0, 2, 1)]
+    assert world.value("delivery_seconds_count") == 0
