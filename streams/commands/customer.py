@@ -39,16 +39,7 @@ async def _view(settings: Settings, customer_id: str) -> bytes | None:
 
 def lines(view: Mapping[str, Any]) -> list[str]:
     """The view in lines for people, in rich's markup."""
-    colour = COLOURS.get(view["band"], "white")
-    cells = round(view["health"] / 100 * BAR_CELLS)
-    bar = "█" * cells + "░" * (BAR_CELLS - cells)
-    found = [
-        f"[bold]{_plain(view['customer_id'])}[/bold]",
-        (
-            f"health   [{colour}]{bar} {view['health']:.0f} {view['band']}[/{colour}]"
-            f"  trend {view['trend']:+.1f}  confidence {view['confidence']:.0%}"
-        ),
-    ]
+    found = [f"[bold]{_plain(view['customer_id'])}[/bold]", _health(view)]
     for reason in view["reasons"]:
         told = f"{_plain(reason['reason'])} ({_plain(reason['component'])})"
         found.append(f"         {reason['points']:+6.1f}  {told}")
@@ -65,6 +56,19 @@ def lines(view: Mapping[str, Any]) -> list[str]:
     ]
     found += [f"anomaly  {_plain(json.dumps(each))}" for each in view["anomalies"]]
     return [*found, f"model    {_plain(view['model'])}"]
+
+
+def _health(view: Mapping[str, Any]) -> str:
+    if view["health"] is None:
+        return "health   not known yet: nothing has happened that says anything about it"
+    colour = COLOURS.get(view["band"], "white")
+    cells = round(view["health"] / 100 * BAR_CELLS)
+    bar = "█" * cells + "░" * (BAR_CELLS - cells)
+    trend = "" if view["trend"] is None else f"  trend {view['trend']:+.1f}"
+    return (
+        f"health   [{colour}]{bar} {view['health']:.0f} {view['band']}[/{colour}]{trend}"
+        f"  confidence {view['confidence']:.0%}"
+    )
 
 
 def _plain(words: str) -> str:
