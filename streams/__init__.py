@@ -38,6 +38,7 @@ faust_log           the two planes together
 control_plane       Faust holds the group, and fetches nothing
 data_plane          librdkafka carries records through step and commit, on one thread
 beginnings          where a claimed shard starts to read
+polling             messages with the least latency, and who was silent meanwhile
 feed                what one shard reads, from messages to batches
 align               the topics of a shard advance together in time
 
@@ -122,6 +123,7 @@ receiver            where the demo's webhooks and alerts go
 The processes:
 
 outfit              what a process that folds is made of
+beside              tasks that live as long as a block, and whose faults are told
 up                  everything in one process
 worker              one of many, over Kafka
 gateway             HTTP into Kafka
