@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
     from rules.rule import Rule
     from streams.outfit import Outfit
+    from streams.probes import Check
     from streams.receiver import Receiver
     from streams.snapshot import Part, Snapshot
     from streams.up import Running
 
 LOG_FILE: Final = "rapport.log"  # in the data folder, while the terminal shows the live view
+ASK_MS: Final = 1_000
 
 _log = logging.getLogger("rapport")
 
@@ -81,6 +83,7 @@ class _Session:
             self._outfit = replace(outfit, stored=self._board.stored, changed=self._board.changed)
         self._shows: list[asyncio.Task[None]] = []
         self._receivers: list[Receiver] = []  # the built-in one, if there is a shop
+        self._redis: list[Check] = []  # the last answer
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; afterwards nothing is shown any more."""
@@ -110,7 +113,15 @@ class _Session:
         if self._is_shown:
             look = self._look(running, url)
             showing = show(self._outfit.console, look, self._outfit.clock, stop)
-            self._shows.append(asyncio.create_task(showing))
+            asking = self._ask(running, stop)
+            self._shows += [asyncio.create_task(each) for each in (showing, asking)]
+
+    async def _ask(self, running: "Running", stop: asyncio.Event) -> None:
+        """Ask Redis how it is, again and again."""
+        clock = self._outfit.clock
+        while not stop.is_set():
+            self._redis = [await running.reader.probe()]
+            await clock.wait(stop, clock.now_ms() + ASK_MS)
 
     def _tell(self, url: str) -> None:
         """What there is, in the log."""
@@ -142,6 +153,10 @@ class _Session:
         return [
             Part("http", ok=True, detail=f"{url}: POST /v1/events, GET /v1/customers/ID"),
             Part("rules", ok=ok, detail=told),
+            *(
+                Part("redis", ok=each.ok, detail=each.detail or "takes writes")
+                for each in self._redis
+            ),
             *(
                 Part(
                     "receiver", ok=True, detail=f"{each.deliveries:,} came, {each.repeats:,} again"
