@@ -29,7 +29,6 @@ def ports_of(
     also: Stored = _nobody,
 ) -> Ports:
     """What a shard tells; `also` is told of each commit besides the metrics."""
-
     profiles: dict[int, int] = {}  # in the table of each shard
 
     def stored(work: Work, took_ns: int) -> None:

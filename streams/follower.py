@@ -4,7 +4,7 @@ Promise   Each shard's actions are delivered by this relay from the moment it ha
           the shard; a new owner is followed.
 How       Fences are read again and again: another nonce is another owner, a higher outbox sequence means
           new entries.
-Limits    LOOK_SECONDS until an action is seen. One relay at a time: it holds a lease, and a second one
+Limits    LOOK_MS until an action is seen. One relay at a time: it holds a lease, and a second one
           waits for it. Workers must run with --no-relay, or actions are delivered twice.
 Not here  Delivering: relay.py.
 """
@@ -14,11 +14,12 @@ import logging
 import secrets
 from typing import Final, Protocol
 
+from streams.clock import Clock
 from streams.errors import StoreDownError, StoreError
 from streams.fence import Fence
 from streams.store import Command, Reply
 
-LOOK_SECONDS: Final = 0.1
+LOOK_MS: Final = 100
 LEASE_MS: Final = 5_000
 LEASE: Final = b"rapport:relay:alone"
 
@@ -58,7 +59,7 @@ class Follower:
         self._nonce = secrets.token_hex(8).encode()
         self._known: dict[int, Fence] = {}
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, clock: Clock, stop: asyncio.Event) -> None:
         """Follow until `stop` is set."""
         try:
             while not stop.is_set():
@@ -66,7 +67,7 @@ class Follower:
                     await self.look()
                 except StoreDownError as error:
                     _log.warning("%s; trying again", error)
-                await _first(stop, LOOK_SECONDS)
+                await clock.wait(stop, clock.now_ms() + LOOK_MS)
         finally:
             await self._let_go()
 
@@ -108,11 +109,3 @@ class Follower:
             _log.warning("the lease runs out by itself: %s", error)
         finally:
             await self._connection.close()
-
-
-async def _first(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, or so long."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rules.action import Action
+from streams.beside import Failed, beside
 from streams.clock import Clock
 from streams.delivery import Delivery, Status
 from streams.endpoints import Outside, open_destinations
@@ -105,7 +106,7 @@ class Timed:
 
 
 @asynccontextmanager
-async def open_relay(means: Means, failed: Callable[[BaseException], None]) -> AsyncIterator[Timed]:
+async def open_relay(means: Means, failed: Failed) -> AsyncIterator[Timed]:
     """A relay that works as long as the block lasts.
 
     Args:
@@ -119,19 +120,11 @@ async def open_relay(means: Means, failed: Callable[[BaseException], None]) -> A
     receipts = RedisReceipts(means.store)
     async with open_destinations(means.endpoints, means.outside) as destinations:
         relay = timed.relay = Relay(receipts, destinations, means.clock, timed.changed)
-        tasks = [asyncio.create_task(each) for each in (relay.run(), timed.observe())]
-        for task in tasks:
-            task.add_done_callback(lambda done: _told(done, failed))
         try:
-            yield timed
+            async with beside(failed, relay.run(), timed.observe()):
+                try:
+                    yield timed
+                finally:
+                    await relay.close(GRACE_MS)
         finally:
-            await relay.close(GRACE_MS)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await receipts.close()
-
-
-def _told(done: "asyncio.Task[None]", failed: Callable[[BaseException], None]) -> None:
-    if not done.cancelled() and (error := done.exception()) is not None:
-        failed(error)

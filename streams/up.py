@@ -20,6 +20,7 @@ from typing import Final
 
 from streams import partitions
 from streams.accounting import ports_of, trouble_of
+from streams.beside import Failed, beside
 from streams.claimer import Claimer
 from streams.deliveries import Deliveries, telling
 from streams.endpoints import Outside
@@ -39,7 +40,7 @@ from streams.store_async import AsyncConnection
 from streams.web import Ports, listening
 
 THREAD_SECONDS_MAX: Final = 1.0
-WATCH_SECONDS: Final = 0.5
+WATCH_MS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,12 @@ async def run(outfit: Outfit, stop: asyncio.Event, started: Callable[[Running], 
     async with AsyncExitStack() as stack:
         server = await _server(outfit.settings, stack)
         running = await _opened(outfit, server, stack, failed)
-        watching = asyncio.create_task(outfit.rulebook.watch(stop))
+        await stack.enter_async_context(beside(failed, outfit.rulebook.watch(stop)))
         started(running)
         while not stop.is_set():
             if server is not None and not server.is_running():
                 failed(EndedError(f"redis-server has ended; {server.log} may say why"))
-            await _first(stop, WATCH_SECONDS)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+            await outfit.clock.wait(stop, outfit.clock.now_ms() + WATCH_MS)
     if failures:
         raise failures[0]
 
@@ -102,7 +101,7 @@ async def _opened(
     outfit: Outfit,
     server: RedisServer | None,
     stack: AsyncExitStack,
-    failed: Callable[[BaseException], None],
+    failed: Failed,
 ) -> Running:
     """Open the store, the relay, the log and HTTP, in this order."""
     settings = outfit.settings
@@ -154,7 +153,7 @@ async def _folding(
     outfit: Outfit,
     store: StoreAddress,
     deliveries: Deliveries,
-    failed: Callable[[BaseException], None],
+    failed: Failed,
 ) -> AsyncIterator[RedisLog]:
     """The log and its thread, as long as the block lasts."""
     loop = asyncio.get_running_loop()
@@ -177,11 +176,3 @@ async def _folding(
     finally:
         log.halt()
         await asyncio.to_thread(thread.join, THREAD_SECONDS_MAX)
-
-
-async def _first(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, or so long."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

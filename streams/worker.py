@@ -10,12 +10,13 @@ Not here  The same in one process for all: up.py. The log: faust_log.py. The com
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from streams.accounting import trouble_of
+from streams.beside import beside
 from streams.deliveries import Deliveries, NoDeliveries
 from streams.endpoints import Outside
 from streams.faust_log import FaustLog
@@ -93,7 +94,8 @@ async def run(
             outfit.stored,
         )
         log = FaustLog(kafka, claim, trouble_of(outfit.metrics))
-        await stack.enter_async_context(_beside(outfit, log, stop))
+        works = (outfit.rulebook.watch(stop), _observe(outfit, log))
+        await stack.enter_async_context(beside(failed, *works))
         reader = await stack.enter_async_context(open_reader(store, count))
         ports = _ports(outfit, log, reader, producer)
         started(Running(await stack.enter_async_context(serving(ports, outfit.settings)), log))
@@ -116,19 +118,8 @@ def _ports(outfit: Outfit, log: FaustLog, reader: StoreReader, producer: KafkaPr
     )
 
 
-@asynccontextmanager
-async def _beside(outfit: Outfit, log: FaustLog, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Watch the rule files, and tell metrics how the shards are, as long as the block lasts."""
-
-    async def observe() -> None:
-        while True:
-            outfit.metrics.shards(log.statuses)
-            await asyncio.sleep(OBSERVE_SECONDS)
-
-    tasks = [asyncio.create_task(each) for each in (outfit.rulebook.watch(stop), observe())]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def _observe(outfit: Outfit, log: FaustLog) -> None:
+    """Tell metrics how the shards are, each second."""
+    while True:
+        outfit.metrics.shards(log.statuses)
+        await asyncio.sleep(OBSERVE_SECONDS)
