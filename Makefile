@@ -30,6 +30,7 @@ setup: .venv/installed ## make .venv and install everything into it; instant whe
 
 .venv/installed: .venv/dependencies pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "compiling, once on this machine"; $(BIN)/python -c 'import streams.step'
 	@touch $@
 
 .PHONY: run
