@@ -1,0 +1,66 @@
+"""The sender: workload.py's events into Kafka at a steady rate, as the gateway produces them.
+
+Run       python benchmarks/latency_parts/sender.py BOOTSTRAP PREFIX FIRST COUNT RATE FILE
+Writes    [topic, partition, offset, produced ns, event id] for each event, and how late the sender was.
+How       Open loop: each event has its time, and is sent then or, after a delay, at once; latency
+          counts from the call of produce, and how late that was is told beside it.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import orjson
+from confluent_kafka import KafkaError, Message, Producer
+
+from benchmarks import workload
+from benchmarks.latency_parts.ending import write
+from streams.kafka_settings import KafkaSettings
+
+NAP_NS_MIN: Final = 150_000  # shorter waits are spent in poll, which hears of deliveries
+FLUSH_SECONDS_MAX: Final = 30.0
+
+Sent = list[tuple[str, int, int, int, str]]
+
+
+def main(bootstrap: str, prefix: str, first: int, count: int, rate: int, file: Path) -> None:
+    settings = KafkaSettings((bootstrap,), topic_prefix=prefix)
+    producer = Producer(settings.producer())
+    producer.list_topics(timeout=10)  # connected before the first event
+    sent: Sent = []
+    late_us: list[int] = []
+    values = [value for value in workload.values(first + count)[first:] if value]
+    gap_ns = 1_000_000_000 // rate
+    start_ns = time.monotonic_ns() + 100_000_000
+    for number, value in enumerate(values):
+        event = orjson.loads(value)
+        due_ns = start_ns + number * gap_ns
+        while (left_ns := due_ns - time.monotonic_ns()) > 0:
+            if left_ns > NAP_NS_MIN:
+                time.sleep((left_ns - NAP_NS_MIN // 2) / 1e9)
+            producer.poll(0)
+        at_ns = time.monotonic_ns()
+        late_us.append((at_ns - due_ns) // 1_000)
+
+        def delivered(
+            error: KafkaError | None, message: Message, at_ns: int = at_ns, name: str = event["id"]
+        ) -> None:
+            assert error is None, str(error)
+            place = (message.topic(), message.partition(), message.offset())
+            sent.append((place[0] or "", place[1] or 0, place[2] or 0, at_ns, name))
+
+        producer.produce(
+            settings.input_of(event["type"]),
+            value=value,
+            key=event["customer_id"],
+            on_delivery=delivered,
+        )
+        producer.poll(0)
+    assert not producer.flush(FLUSH_SECONDS_MAX), "not all events were delivered"
+    write(file, {"sent": sent, "late_us": late_us})
+
+
+if __name__ == "__main__":
+    asked = sys.argv[1:]
+    main(asked[0], asked[1], int(asked[2]), int(asked[3]), int(asked[4]), Path(asked[5]))
