@@ -13,7 +13,7 @@ from typing import Any, Final
 
 # What a step needs; importing it compiles whatever is not in the cache.
 MODULE: Final = "streams.step"
-SAID: Final = "compiling, once on this machine (about 30 s) …"
+SAID: Final = "compiling, once on this machine (about 20 s) …"
 
 
 def load(say: Callable[[str], object]) -> None:
