@@ -8,9 +8,10 @@ How       A k-way merge over what is buffered. A topic's time is a clock that ne
           that is behind (the log holds more of it than we do): it may go no further than where that
           topic is known to be. A topic at its end holds nobody up.
 Limits    LANE_RECORDS_MAX records and LANE_BYTES_MAX bytes a topic, then `full` asks for a pause:
-          what one poll brings may come on top. WAIT_MS_MAX for a topic that is behind and silent;
-          then it is no longer waited for until it speaks, and its records come late.
-Not here  Asking a log what it holds, pausing it, and the clock (data_plane.py).
+          what one poll brings may come on top. A topic that is behind and silent is waited for while
+          others' records keep coming, but no longer than STALL_MS_MAX, and WAIT_MS_MAX in which the
+          log had nothing else to give. Then nobody waits for it until it speaks, and it comes late.
+Not here  Asking a log what it holds, pausing it, and the clocks (feed.py, data_plane.py).
 """
 
 from bisect import bisect_left, bisect_right
@@ -22,8 +23,19 @@ from typing import Final, Generic, TypeVar
 LANE_RECORDS_MAX: Final = 8_192  # two batches: one is worked on while the next arrives
 LANE_BYTES_MAX: Final = 16 * 1024 * 1024  # two batches of events of half the largest allowed size
 WAIT_MS_MAX: Final = 2_000  # a fetch takes milliseconds; a broker that fails over, about a second
+STALL_MS_MAX: Final = (
+    60_000  # in a backlog, fetched records of others may lie before it for seconds
+)
 
 Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Two clocks that never run backwards; they only bound the waiting."""
+
+    ms: int
+    quiet_ms: int  # runs only while the log has nothing to give that it has not given
 
 
 @dataclass(slots=True)
@@ -35,7 +47,7 @@ class Lane(Generic[Record]):
     size_bytes: int = 0  # shared evenly among the records, so exact when empty
     clock: int | None = None  # of the newest record ever buffered; None before the first
     behind: bool = True  # the log holds, or may hold, more than is buffered
-    silent_since_ms: int | None = None  # since when others wait for it
+    silent_since: Now | None = None  # since when others wait for it
     given_up: bool = False  # waited for long enough
 
 
@@ -53,13 +65,13 @@ class Alignment(Generic[Record]):
 
     >>> shard = Alignment[str](2)
     >>> shard.add(0, ["a", "c"], [10, 30], size_bytes=2)
-    >>> shard.take(10, now_ms=0).records  # topic 1 may hold something older
+    >>> shard.take(10, Now(0, 0)).records  # topic 1 may hold something older
     []
     >>> shard.add(1, ["b"], [20], size_bytes=1)
-    >>> shard.take(10, now_ms=0).records
+    >>> shard.take(10, Now(0, 0)).records
     ['a', 'b']
     >>> shard.reach(1, behind=False)
-    >>> shard.take(10, now_ms=0).records  # nothing older can come
+    >>> shard.take(10, Now(0, 0)).records  # nothing older can come
     ['c']
     """
 
@@ -92,7 +104,7 @@ class Alignment(Generic[Record]):
         assert len(lane.times) == len(lane.records), "a time for each record"
         lane.clock = lane.times[-1]
         lane.size_bytes += size_bytes
-        lane.silent_since_ms = None
+        lane.silent_since = None
         lane.given_up = False
         self.buffered += len(records)
 
@@ -101,7 +113,7 @@ class Alignment(Generic[Record]):
         lane = self.lanes[topic]
         lane.behind = behind
         if not behind:
-            lane.silent_since_ms = None
+            lane.silent_since = None
             lane.given_up = False
 
     def full(self, topic: int) -> bool:
@@ -114,14 +126,11 @@ class Alignment(Generic[Record]):
         lane = self.lanes[topic]
         return len(lane.records) <= LANE_RECORDS_MAX // 2 and lane.size_bytes <= LANE_BYTES_MAX // 2
 
-    def take(self, limit: int, *, now_ms: int) -> Taken[Record]:
-        """Remove and return at most `limit` of the records whose turn is certain.
-
-        `now_ms` is any clock that never runs backwards; it only bounds the waiting.
-        """
+    def take(self, limit: int, now: Now) -> Taken[Record]:
+        """Remove and return at most `limit` of the records whose turn is certain."""
         if not self.buffered:
             return Taken([], [0] * len(self.lanes), {})
-        counts = self._certain(limit, now_ms)
+        counts = self._certain(limit, now)
         sources = [topic for topic, count in enumerate(counts) if count]
         if len(sources) <= 1:
             records = self.lanes[sources[0]].records[: counts[sources[0]]] if sources else []
@@ -135,7 +144,7 @@ class Alignment(Generic[Record]):
         self.buffered -= len(records)
         return Taken(records, counts, lasts)
 
-    def _certain(self, limit: int, now_ms: int) -> list[int]:
+    def _certain(self, limit: int, now: Now) -> list[int]:
         """How many records of each topic, `limit` at most, nothing older can precede.
 
         What is still to come of a topic that is behind sorts after its (clock, topic); the smallest
@@ -144,7 +153,7 @@ class Alignment(Generic[Record]):
         horizon: tuple[int, int] | None = None
         if self.aligned:
             for topic, lane in enumerate(self.lanes):
-                if not lane.behind or self._silent_too_long(lane, now_ms):
+                if not lane.behind or self._silent_too_long(lane, now):
                     continue
                 if lane.clock is None:
                     return [0] * len(self.lanes)
@@ -158,12 +167,15 @@ class Alignment(Generic[Record]):
             for topic, lane in enumerate(self.lanes)
         ]
 
-    def _silent_too_long(self, lane: Lane[Record], now_ms: int) -> bool:
+    def _silent_too_long(self, lane: Lane[Record], now: Now) -> bool:
         if lane.records:
             return False
-        if lane.silent_since_ms is None:
-            lane.silent_since_ms = now_ms
-        lane.given_up = lane.given_up or now_ms - lane.silent_since_ms >= WAIT_MS_MAX
+        since = lane.silent_since = lane.silent_since or now
+        lane.given_up = (
+            lane.given_up
+            or now.quiet_ms - since.quiet_ms >= WAIT_MS_MAX
+            or now.ms - since.ms >= STALL_MS_MAX
+        )
         return lane.given_up
 
     def _merged(self, counts: list[int], limit: int) -> tuple[list[Record], list[int]]:

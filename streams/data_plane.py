@@ -5,7 +5,7 @@ Promise   Each record of an owned shard is folded once, in order, from where the
 How       A librdkafka consumer with partitions assigned by hand; it is in no group. The control plane
           publishes a target; this thread claims its shards, reads, steps and commits. Exactly-once
           rests on the fence alone, so the two planes may disagree for a moment without harm.
-Limits    POLL_RECORDS_MAX records a poll, RECORDS_MAX a batch. While Redis or the log is down, the
+Limits    RECORDS_MAX records a poll and a batch. While Redis or the log is down, the
           same work is tried again as long as the target stands (patience.py).
 Not here  Membership of the group (control_plane.py). What a claim and a commit do (shard.py).
 
@@ -27,6 +27,7 @@ from typing import Final
 from confluent_kafka import KafkaError, Message
 
 from processors.batch import RECORDS_MAX
+from streams.align import Now
 from streams.beginnings import beginnings
 from streams.errors import (
     FencedError,
@@ -37,11 +38,9 @@ from streams.errors import (
 from streams.feed import Batch, Feed
 from streams.ownership import Claims, HeldShard, LogConsumer
 from streams.patience import Patience, Trouble, UnwantedError
+from streams.polling import Polling
 from streams.shard_status import ShardStatus
 
-POLL_RECORDS_MAX: Final = RECORDS_MAX
-POLL_SECONDS_IDLE: Final = 0.1  # also how long a new target may go unseen
-POLL_SECONDS_WAITING: Final = 0.005  # records are held back by a topic that is behind
 OBSERVE_MS: Final = 1_000  # lag is told this often
 BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
@@ -95,6 +94,7 @@ class DataPlane:
         ] = {}  # those that cannot go on by themselves
         self._progress_ms: dict[int, int] = {}
         self._has_more = False
+        self._polling = Polling(consumer, now_ms)
         self._limit = RECORDS_MAX
         self._observed_ms = now_ms()
 
@@ -131,7 +131,8 @@ class DataPlane:
                 self.positions = {}
             self._claims.want(target.shards, now_ms)
         self._claim(target, now_ms)
-        messages = self._poll()
+        waits = any(feed.alignment.buffered for feed in self._feeds.values())
+        messages = self._polling.messages(at_once=self._has_more, briefly=waits)
         # 1. We say that we are busy.  2. We look at the target.
         # The other side: 1. changes the target.  2. looks whether we are busy.  So one sees the other.
         self.busy = True
@@ -198,15 +199,6 @@ class DataPlane:
         if shard is not None:
             shard.close()
 
-    def _poll(self) -> list[Message]:
-        if self._has_more:
-            return self._consumer.consume(POLL_RECORDS_MAX, 0)
-        waits = any(feed.alignment.buffered for feed in self._feeds.values())
-        messages = self._consumer.consume(1, POLL_SECONDS_WAITING if waits else POLL_SECONDS_IDLE)
-        if messages:
-            messages += self._consumer.consume(POLL_RECORDS_MAX - 1, 0)
-        return messages
-
     def _distribute(self, messages: list[Message]) -> None:
         for (number, topic, error), run in groupby(messages, _source):
             if error is not None:
@@ -246,7 +238,8 @@ class DataPlane:
         wanted = lambda: self._target is target  # noqa: E731  asked as long as we wait
         if self._patience.until_done(shard.is_full, wanted):
             return None
-        batch = feed.batch(self._consumer, self._limit, self._now_ms())
+        now = Now(self._now_ms(), self._polling.quiet_ms)
+        batch = feed.batch(self._consumer, self._limit, now)
         if batch is None:
             return None
         self._has_more = self._has_more or len(batch.records.values) >= self._limit

@@ -8,14 +8,19 @@ Limits    Those of align.py a topic; a topic that fills its lane is paused until
 Not here  Where to begin (beginnings.py). Owning the shard, committing (data_plane.py).
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from confluent_kafka import Message, TopicPartition
 
 from processors.batch import Origin, Records
-from streams.align import Alignment
+from streams.align import Alignment, Now
+
+MARKERS_MAX: Final = 8  # one a transaction; more missing offsets are a fault, not markers
+
+logger = logging.getLogger(__name__)
 
 
 class Partitions(Protocol):
@@ -73,6 +78,7 @@ class Feed:
         self._read = [each.position for each in beginnings]  # buffered up to here
         self._ends = [each.end for each in beginnings]
         self._paused: set[int] = set()
+        self._markers = [0] * len(beginnings)  # offsets before the end that were no records
 
     def add(self, topic: str, messages: Sequence[Message]) -> None:
         """Buffer messages of one partition, as they come from the consumer."""
@@ -85,7 +91,7 @@ class Feed:
         times_ms = [each.timestamp()[1] for each in messages]
         self.alignment.add(index, messages, times_ms, size_bytes=sum(map(len, messages)))
 
-    def batch(self, consumer: Partitions, limit: int, now_ms: int) -> Batch | None:
+    def batch(self, consumer: Partitions, limit: int, now: Now) -> Batch | None:
         """The next records whose turn is certain, or None.
 
         Before, the topics that have run far ahead are paused, and those with room go on.
@@ -93,8 +99,9 @@ class Feed:
         if not self.alignment.buffered:
             return None
         self._look(consumer)
-        taken = self.alignment.take(limit, now_ms=now_ms)
+        taken = self.alignment.take(limit, now)
         self._regulate(consumer)
+        self._learn()
         if not taken.records:
             return None
         positions = dict(self.positions)
@@ -108,7 +115,25 @@ class Feed:
         for index, partition in enumerate(self.partitions):
             end = max(self._ends[index], consumer.get_watermark_offsets(partition, cached=True)[1])
             self._ends[index] = end
-            self.alignment.reach(index, behind=self._read[index] < end)
+            self.alignment.reach(index, behind=self._read[index] + self._markers[index] < end)
+
+    def _learn(self) -> None:
+        """Of a topic that was waited for in vain: what little it promised was no records.
+
+        The markers of transactions have offsets of their own, and nobody is given them. Without this,
+        whatever comes in another topic would wait each time after a transaction.
+        """
+        for index, lane in enumerate(self.alignment.lanes):
+            promised = self._ends[index] - self._read[index]
+            if lane.given_up and promised > self._markers[index]:
+                logger.warning(
+                    "%s %d is said to hold %d records more, and does not give them; going on",
+                    self.partitions[index].topic,
+                    self.number,
+                    promised,
+                )
+                if promised <= MARKERS_MAX:
+                    self._markers[index] = promised
 
     def _regulate(self, consumer: Partitions) -> None:
         for index, partition in enumerate(self.partitions):

@@ -29,6 +29,7 @@ assert tuple(INPUTS) == KINDS, "a topic for each kind"
 QUEUED_KBYTES_MAX: Final = (
     16 * 1024
 )  # a partition that is fetched ahead; librdkafka's default is 64 MB
+FETCH_BYTES_MAX: Final = 256 * 1024  # of one partition at once: the others' turn comes sooner
 DELIVERY_MS_MAX: Final = 30_000  # after that a producer gives a record up, and says so
 DAY_MS: Final = 86_400_000
 
@@ -103,6 +104,7 @@ class KafkaSettings:
             "auto.offset.reset": "error",  # a gap is told, never skipped
             "fetch.min.bytes": self.fetch_min_bytes,
             "fetch.wait.max.ms": self.fetch_wait_ms_max,
+            "fetch.message.max.bytes": FETCH_BYTES_MAX,
             "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
             "max.poll.interval.ms": DAY_MS,  # it is in no group that could lose it
             "error_cb": on_error,

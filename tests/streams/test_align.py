@@ -8,10 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.align import LANE_BYTES_MAX, LANE_RECORDS_MAX, WAIT_MS_MAX, Alignment
+from streams.align import (
+    LANE_BYTES_MAX,
+    LANE_RECORDS_MAX,
+    STALL_MS_MAX,
+    WAIT_MS_MAX,
+    Alignment,
+    Now,
+)
 
 TIMES = st.lists(st.integers(0, 40), max_size=30)
 LOGS = st.lists(TIMES, min_size=1, max_size=4)
+START = Now(0, 0)
+
+
+def quiet(ms: int) -> Now:
+    """So long after the start, in which the log had nothing to give."""
+    return Now(ms, ms)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,7 +80,7 @@ def test_the_order_is_that_of_a_sorted_replay_whatever_the_chunks(
         unread = [t for t, times in enumerate(logs) if reader.read[t] < len(times)]
         if unread:
             reader.chunk(data.draw(st.sampled_from(unread)), data.draw(st.integers(1, 7)))
-        out += shard.take(data.draw(st.integers(1, 9)), now_ms=0).records
+        out += shard.take(data.draw(st.integers(1, 9)), START).records
 
     assert out == by_definition(logs)
     assert shard.buffered == 0
@@ -84,7 +97,7 @@ def test_the_counts_say_how_far_each_topic_has_come(
         reader.chunk(topic, len(times))
     positions = [0] * len(logs)
     while shard.buffered:
-        taken = shard.take(data.draw(st.integers(1, 9)), now_ms=0)
+        taken = shard.take(data.draw(st.integers(1, 9)), START)
         for topic, count in enumerate(taken.counts):
             mine = [entry.position for entry in taken.records if entry.topic == topic]
             assert mine == list(range(positions[topic], positions[topic] + count))
@@ -105,23 +118,32 @@ def test_a_topic_that_stays_silent_delays_the_others_only_so_long(logs: list[lis
         shard.reach(topic, behind=False)
     expected = by_definition(logs)
 
-    assert shard.take(1_000, now_ms=5).records == []
-    assert shard.take(1_000, now_ms=4 + WAIT_MS_MAX).records == []
-    assert shard.take(1_000, now_ms=5 + WAIT_MS_MAX).records == expected
+    assert shard.take(1_000, quiet(5)).records == []
+    assert shard.take(1_000, quiet(4 + WAIT_MS_MAX)).records == []
+    assert shard.take(1_000, quiet(5 + WAIT_MS_MAX)).records == expected
+
+
+def test_a_topic_is_waited_for_longer_while_the_log_gives_others_records() -> None:
+    """What was fetched first is given first: seconds of other records may lie before its own."""
+    shard = Alignment[str](2)
+    shard.add(0, ["a"], [10], size_bytes=0)
+    assert shard.take(1, START).records == []
+    assert shard.take(1, Now(STALL_MS_MAX - 1, WAIT_MS_MAX - 1)).records == []
+    assert shard.take(1, Now(STALL_MS_MAX, WAIT_MS_MAX - 1)).records == ["a"]
 
 
 def test_a_silent_topic_is_waited_for_again_once_it_has_spoken() -> None:
     """Giving up is for one silence, not for ever: the next backlog must be in order again."""
     shard = Alignment[str](2)
     shard.add(0, ["a"], [10], size_bytes=0)
-    shard.take(1, now_ms=0)
+    shard.take(1, START)
     shard.add(0, ["b"], [20], size_bytes=0)
-    assert shard.take(1, now_ms=WAIT_MS_MAX).records == ["a"]
+    assert shard.take(1, quiet(WAIT_MS_MAX)).records == ["a"]
 
     shard.add(1, ["late"], [5], size_bytes=0)
-    assert shard.take(9, now_ms=WAIT_MS_MAX).records == ["late"]
-    assert shard.take(9, now_ms=WAIT_MS_MAX).records == []
-    assert shard.take(9, now_ms=2 * WAIT_MS_MAX).records == ["b"]
+    assert shard.take(9, quiet(WAIT_MS_MAX)).records == ["late"]
+    assert shard.take(9, quiet(WAIT_MS_MAX)).records == []
+    assert shard.take(9, quiet(2 * WAIT_MS_MAX)).records == ["b"]
 
 
 def test_a_topic_at_its_end_is_not_waited_for() -> None:
@@ -130,7 +152,7 @@ def test_a_topic_at_its_end_is_not_waited_for() -> None:
     shard.reach(1, behind=False)
     shard.add(0, ["a"], [10], size_bytes=0)
 
-    assert shard.take(1, now_ms=0).records == ["a"]
+    assert shard.take(1, START).records == ["a"]
 
 
 def test_what_is_older_than_a_topic_known_to_be_further_need_not_wait_for_it() -> None:
@@ -138,12 +160,12 @@ def test_what_is_older_than_a_topic_known_to_be_further_need_not_wait_for_it() -
     shard = Alignment[str](2)
     shard.add(0, ["a"], [10], size_bytes=0)
     shard.add(1, ["x"], [50], size_bytes=0)
-    assert shard.take(9, now_ms=0).records == ["a"]
+    assert shard.take(9, START).records == ["a"]
     shard.reach(0, behind=False)
-    assert shard.take(9, now_ms=0).records == ["x"]
+    assert shard.take(9, START).records == ["x"]
 
     shard.add(0, ["b", "c", "d"], [20, 50, 51], size_bytes=0)
-    assert shard.take(9, now_ms=0).records == ["b", "c"]
+    assert shard.take(9, START).records == ["b", "c"]
 
 
 def test_a_topic_far_ahead_is_full_until_half_of_it_is_taken() -> None:
@@ -156,9 +178,9 @@ def test_a_topic_far_ahead_is_full_until_half_of_it_is_taken() -> None:
     assert not shard.full(1)
 
     shard.reach(1, behind=False)
-    shard.take(LANE_RECORDS_MAX // 2 - 1, now_ms=0)
+    shard.take(LANE_RECORDS_MAX // 2 - 1, START)
     assert not shard.drained(0)
-    shard.take(1, now_ms=0)
+    shard.take(1, START)
     assert shard.drained(0)
 
 
@@ -168,11 +190,11 @@ def test_large_records_fill_a_topic_by_their_bytes() -> None:
     shard.add(0, range(4), [1] * 4, size_bytes=LANE_BYTES_MAX)
     assert shard.full(0)
 
-    shard.take(2, now_ms=0)
+    shard.take(2, START)
     assert not shard.full(0)
     assert shard.drained(0)
     shard.reach(0, behind=False)
-    shard.take(2, now_ms=0)
+    shard.take(2, START)
     assert shard.lanes[0].size_bytes == 0
 
 
@@ -193,7 +215,7 @@ def test_a_reader_that_obeys_full_keeps_buffers_bounded_and_loses_nothing(
         }
         if topic not in paused:
             reader.chunk(topic, 4_096)
-        taken += len(shard.take(data.draw(st.sampled_from([500, 4_096])), now_ms=0).records)
+        taken += len(shard.take(data.draw(st.sampled_from([500, 4_096])), START).records)
         assert all(len(lane.records) < LANE_RECORDS_MAX + 4_096 for lane in shard.lanes)
         if taken == sum(map(len, times)):
             break
@@ -213,7 +235,7 @@ def test_without_alignment_records_leave_as_they_arrived() -> None:
     shard.add(0, ["early"], [1], size_bytes=0)
     shard.add(1, ["last"], [99], size_bytes=0)
 
-    assert shard.take(9, now_ms=0).records == ["late", "later", "early", "last"]
+    assert shard.take(9, START).records == ["late", "later", "early", "last"]
 
 
 def test_a_shard_has_at_least_one_topic() -> None:
