@@ -41,6 +41,7 @@ RATIO_BAR: Final = 55.0
 DONE_SECONDS_MAX: Final = 300.0
 SESSION_TIMEOUT_MS: Final = 120_000  # longer than a side is frozen
 HEALTH_ERROR_MAX: Final = 0.011  # both round to hundredths
+KNOWN_SHARE_MIN: Final = 0.9
 RIVAL: Final = Path(__file__).parent / "rivals" / "plain_faust.py"
 
 
@@ -61,7 +62,7 @@ class Measured:
     events_per_second: float
     stages: dict[str, float]  # µs an event; empty for the rival
     threads: dict[str, float]  # CPU µs an event
-    healths: dict[str, float]  # after the first events
+    healths: dict[str, float | None]  # after the first events
     actions: int  # after the first events
 
 
@@ -82,13 +83,13 @@ class Side:
         """Seconds in each stage so far."""
         return {}
 
-    def healths(self) -> dict[str, float]:
+    def healths(self) -> dict[str, float | None]:
         raise NotImplementedError
 
     def actions(self) -> int:
         raise NotImplementedError
 
-    def views(self, pattern: str) -> dict[str, float]:
+    def views(self, pattern: str) -> dict[str, float | None]:
         keys = list(self.client.scan_iter(pattern, count=1_000))
         found: Any = self.client.mget(keys)
         views = [orjson.loads(view) for view in found]
@@ -118,7 +119,7 @@ class Rapport(Side):
     def stages(self) -> dict[str, float]:
         return metrics_of.stage_seconds(self.http)
 
-    def healths(self) -> dict[str, float]:
+    def healths(self) -> dict[str, float | None]:
         return self.views("rapport:*:customer:*")
 
     def actions(self) -> int:
@@ -138,7 +139,7 @@ class PlainFaust(Side):
         told: Any = self.client.info("commandstats")
         return int(told.get("cmdstat_set", {}).get("calls", 0))
 
-    def healths(self) -> dict[str, float]:
+    def healths(self) -> dict[str, float | None]:
         return self.views("customer:*")
 
     def actions(self) -> int:
@@ -186,7 +187,11 @@ def disagreement(one: Measured, other: Measured) -> str:
     """What is not equal after the first events; nothing if the two have done the same job."""
     if set(one.healths) != set(other.healths):
         return f"{len(one.healths)} customers and {len(other.healths)}"
-    apart = max(abs(health - other.healths[name]) for name, health in one.healths.items())
+    # Rapport gives no health to a customer of whom it has seen nothing that counts; the rival a default.
+    known = {name: health for name, health in one.healths.items() if health is not None}
+    if len(known) < KNOWN_SHARE_MIN * len(one.healths):
+        return f"only {len(known)} of {len(one.healths)} customers have a health"
+    apart = max(abs(health - (other.healths[name] or 0.0)) for name, health in known.items())
     return f"health differs by {apart}" if apart > HEALTH_ERROR_MAX else ""
 
 
