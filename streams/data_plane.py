@@ -163,6 +163,7 @@ class DataPlane:
     def _claim(self, target: Target, now_ms: int) -> None:
         """Claim the shards that are wanted and due, and let those begin whose log has answered."""
         for number in self._claims.due(now_ms):
+            self._beat()  # a Redis that does not answer costs seconds a shard
             try:
                 shard = self._claims.claim(number, target.generation, now_ms)
             except StoreError as error:
@@ -237,6 +238,7 @@ class DataPlane:
         """Fold and commit the next batch of a shard; return the positions after it, if there was one."""
         wanted = lambda: self._target is target  # noqa: E731  asked as long as we wait
         if self._patience.until_done(shard.is_full, wanted):
+            feed.regulate(self._consumer)  # what was fetched meanwhile came on top of what waits
             return None
         now = Now(self._now_ms(), self._polling.quiet_ms)
         batch = feed.batch(self._consumer, self._limit, now)

@@ -94,13 +94,13 @@ class Feed:
     def batch(self, consumer: Partitions, limit: int, now: Now) -> Batch | None:
         """The next records whose turn is certain, or None.
 
-        Before, the topics that have run far ahead are paused, and those with room go on.
+        Topics that have run far ahead are then paused, and those with room go on.
         """
         if not self.alignment.buffered:
             return None
         self._look(consumer)
         taken = self.alignment.take(limit, now)
-        self._regulate(consumer)
+        self.regulate(consumer)
         self._learn()
         if not taken.records:
             return None
@@ -135,7 +135,8 @@ class Feed:
                 if promised <= MARKERS_MAX:
                     self._markers[index] = promised
 
-    def _regulate(self, consumer: Partitions) -> None:
+    def regulate(self, consumer: Partitions) -> None:
+        """Pause the topics that have run far ahead, and let those with room again go on."""
         for index, partition in enumerate(self.partitions):
             if index in self._paused:
                 if self.alignment.drained(index):

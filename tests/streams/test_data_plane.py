@@ -150,6 +150,19 @@ def test_while_actions_wait_for_delivery_nothing_is_read() -> None:
     assert bench.store.folded[0] == [b"clicks 1"]
 
 
+def test_while_actions_wait_for_delivery_memory_stays_bounded() -> None:
+    """A receiver may be down for hours, and Kafka hold a day's events."""
+    bench = Bench(filled(*(("clicks", 0, 1) for _ in range(2 * LANE_RECORDS_MAX))), chunk=4_000)
+    bench.store.full = {0}
+    bench.plane.aim(Target(1, frozenset({0})))
+    bench.turn(6)
+    assert bench.plane._feeds[0].alignment.buffered <= LANE_RECORDS_MAX + bench.chunk
+
+    bench.store.full = set()
+    bench.turn(10)
+    assert len(bench.store.folded[0]) == 2 * LANE_RECORDS_MAX
+
+
 def test_a_topic_far_ahead_is_paused_and_goes_on_when_there_is_room() -> None:
     """One topic's backlog must not fill the memory while another is waited for."""
     count = LANE_RECORDS_MAX + 4_000
