@@ -117,6 +117,7 @@ class StandingWatch:
             if self._is_done(attempt):
                 return self._reply
             self.begin(attempt.fence, attempt.pairs, attempt.also)
+        self.close()  # the replies to what was begun last would be taken for those of the next command
         raise StoreDownError("contested", f"somebody keeps rewriting the fence of {self.number}")
 
     def close(self) -> None:

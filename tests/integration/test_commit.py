@@ -9,6 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from streams.commit import CONTEST_ATTEMPTS_MAX
 from streams.errors import FencedError, MismatchError, StaleError, StoreDownError
 from streams.fence import Fence
 from streams.store import Connection, StoreAddress
@@ -90,6 +91,33 @@ def test_a_commit_that_was_still_on_its_way_is_recognised(redis_server: RedisSer
     owner.close()
 
     found = story(redis_server.url, CUSTOMERS)
+    assert found.agrees
+    assert found.position == 3
+
+
+def test_a_commit_that_is_contested_for_a_while_is_stored_once(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody touches the fence again and again; replies nobody read must not answer what comes next."""
+    owner = CountingOwner(redis_server.url, "a")
+    owner.commit(b"ann")
+    other = Connection(StoreAddress.parse(redis_server.url))
+    send, left = owner.watch._connection.send, [True] * (CONTEST_ATTEMPTS_MAX + 1)
+
+    def contested(packed: bytes) -> None:
+        if b"MSET" in packed and left:
+            left.pop()
+            other.call("SET", KEYS.fence, owner.watch.stored)
+        send(packed)
+
+    monkeypatch.setattr(owner.watch._connection, "send", contested)
+    owner.commit(b"bob")
+    owner.commit(b"ann")
+    for each in (other, owner):
+        each.close()
+
+    found = story(redis_server.url, CUSTOMERS)
+    assert owner.repeats_count == 1
     assert found.agrees
     assert found.position == 3
 
