@@ -1,5 +1,7 @@
 """Topics on a real Kafka: made together, refused when they do not fit, measured."""
 
+import time
+
 import pytest
 from confluent_kafka import Producer
 
@@ -9,6 +11,7 @@ from streams.kafka_settings import KafkaSettings
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
 
+KNOWN_SECONDS_MAX = 10.0
 NOW_MS = 1_700_000_060_000
 
 pytestmark = pytest.mark.slow
@@ -30,13 +33,22 @@ def test_unequal_partition_counts_are_refused_with_the_mend(kafka: KafkaBroker) 
     """They would send a customer's clicks and orders to two shards, and nothing would say so."""
     settings = KafkaSettings((kafka.bootstrap,), topic_prefix="unequal-")
     kafka.create_topics(*settings.inputs[:3], settings.dead_letters, partitions=2)
+    until_known(settings, 4)
     with pytest.raises(TopicsError, match="customers does not exist"):
         topics.check(settings, topics.partition_counts(settings))
 
     kafka.create_topics(settings.inputs[3], partitions=3)
+    until_known(settings, 5)
     with pytest.raises(TopicsError, match="give it 3") as caught:
         topics.check(settings, topics.partition_counts(settings))
     assert len(caught.value.problems) == 3
+
+
+def until_known(settings: KafkaSettings, count: int) -> None:
+    """A topic that was just made is not in everybody's metadata at once."""
+    deadline = time.monotonic() + KNOWN_SECONDS_MAX
+    while len(topics.partition_counts(settings)) < count:
+        assert time.monotonic() < deadline, topics.partition_counts(settings)
 
 
 def test_lag_tells_records_and_the_age_of_the_oldest(kafka: KafkaBroker) -> None:
