@@ -37,6 +37,9 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 NOW_MS = 1_800_000_000_000
 
+# A measured figure in a table, with where it was kept: | … | 4.1 µs | `reference: rival.cpu_us_per_event` |
+FIGURE = re.compile(r"\|\s*([\d,]+(?:\.\d+)?)[^|\d]*\|\s*`(\w+): ([\w.]+)`\s*\|")
+
 
 def blocks(language: str) -> list[str]:
     """The blocks of code in this language, of all documents."""
@@ -233,3 +236,35 @@ def test_the_alerts_in_the_documents_are_rules_of_prometheus(tmp_path: Path) -> 
     checked = subprocess.run([path, "check", "rules", str(file)], capture_output=True, check=False)
 
     assert (checked.returncode, checked.stderr) == (0, b"")
+
+
+def invented(text: str, results: Mapping[str, object]) -> list[str]:
+    """The figures of a text that are not those of the results, rounded as the text does."""
+    found = []
+    for shown, name, path in FIGURE.findall(text):
+        value: object = results.get(name)
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        digits = len(shown.partition(".")[2])
+        is_kept = isinstance(value, int | float)
+        if not is_kept or round(float(str(value)), digits) != float(shown.replace(",", "")):
+            found.append(f"{name}: {path} is {value}, not {shown}")
+    return found
+
+
+def test_measured_figures_in_the_documents_are_those_that_were_kept() -> None:
+    """A figure that nobody can trace is an advertisement."""
+    folder = ROOT / "benchmarks" / "results"
+    results = {file.stem: json.loads(file.read_text("utf-8")) for file in folder.glob("*.json")}
+    problems = [each for file in DOCUMENTS for each in invented(file.read_text("utf-8"), results)]
+
+    assert problems == []
+
+
+def test_an_invented_figure_is_found() -> None:
+    """The checker is code too."""
+    results = {"step": {"one": {"us": 76.12}, "events_per_second": 62_054}}
+
+    assert not invented("| a | 76.1 µs | `step: one.us` |", results)
+    assert not invented("| a | 62,054 | `step: events_per_second` |", results)
+    assert len(invented("| a | 76.2 µs | `step: one.us` |\n| b | 1 | `x: y` |", results)) == 2
