@@ -26,14 +26,14 @@ from processors.batch import RECORDS_MAX, DeadLetter, Decoded, Records
 from processors.columns import EventColumns, id_hashes
 from processors.event import Event
 from processors.fold import ADMITTED, DUPLICATE, LATE, fold_events
-from processors.layout import pack
+from processors.layout import Packer
 from processors.machine import run as run_program
 from processors.model import Model
 from processors.plan import PlanBuilder
 from processors.profiles import TABLE_BYTES_MAX, Table
 from processors.register import Stage
 from processors.scores import Scores
-from processors.tables import NEWEST, Plan
+from processors.tables import Plan
 from rules.action import Action
 from rules.evaluate import RulePlan, actions_of, evaluate
 from rules.ruleset import RuleSet
@@ -108,6 +108,7 @@ class Engine:
         self.rule_plan: RulePlan = rules.compile(builder)
         self.plan: Plan = builder.build()
         self.columns = EventColumns(self.plan.asked)
+        self.packer = Packer(self.plan.layout)
         self._buffers: dict[int, _Buffers] = {}
 
     def table(self, bytes_max: int = TABLE_BYTES_MAX) -> Table:
@@ -185,9 +186,10 @@ def run(
         observe(Observed(events, registers, status[:count], verdicts.fires))
 
     # 5
-    last = _last_events(slots, status, count) if encode else {}
+    states = status[:count].tolist()
+    last = _last_events(slots, states) if encode else {}
     changed_ids, rows, views = _changed(engine, table, buffers, events, last)
-    dead = _late_letters(records, decoded, table, buffers, count)
+    dead = _late_letters(records, decoded, buffers, states) if LATE in states else []
     marks.append(perf_counter_ns())
     return Outcome(
         changed_ids,
@@ -195,8 +197,8 @@ def run(
         views,
         actions,
         dead,
-        admitted=int(np.count_nonzero(status[:count] == ADMITTED)),
-        duplicates=int(np.count_nonzero(status[:count] == DUPLICATE)),
+        admitted=states.count(ADMITTED),
+        duplicates=states.count(DUPLICATE),
         late=len(dead),
         suppressed=verdicts.suppressed,
         stage_ns=tuple(after - before for before, after in pairwise(marks)),
@@ -257,7 +259,7 @@ def _changed(
 ) -> tuple[list[str], list[bytes], list[bytes]]:
     """Customers whose rows changed, their packed rows, and their views."""
     ids = [events[index].customer_id for index in last.values()]
-    rows = pack(engine.plan.layout, table.whole_rows, np.array(list(last), dtype=np.int64))
+    rows = engine.packer.pack(table.whole_rows, np.array(list(last), dtype=np.int64))
     views = engine.scores.views(
         buffers.registers,
         table.whole_rows,
@@ -269,11 +271,8 @@ def _changed(
     return ids, rows, views
 
 
-def _last_events(slots: list[int], status: Integers, count: int) -> dict[int, int]:
+def _last_events(slots: list[int], states: list[int]) -> dict[int, int]:
     """For each slot that changed, the index of its last admitted event."""
-    if count == 1:
-        return {slots[0]: 0} if status[0] == ADMITTED else {}
-    states = status[:count].tolist()
     return {
         slot: index
         for index, (slot, state) in enumerate(zip(slots, states, strict=True))
@@ -282,13 +281,15 @@ def _last_events(slots: list[int], status: Integers, count: int) -> dict[int, in
 
 
 def _late_letters(
-    records: Records, decoded: Decoded, table: Table, buffers: _Buffers, count: int
+    records: Records, decoded: Decoded, buffers: _Buffers, states: list[int]
 ) -> list[DeadLetter]:
     letters = []
-    for index in np.flatnonzero(buffers.status[:count] == LATE).tolist():
+    for index, state in enumerate(states):
+        if state != LATE:
+            continue
         at = decoded.indexes[index]
-        newest_ms = int(table.whole_rows[buffers.slots[index], NEWEST])
-        late_ms = newest_ms - decoded.events[index].at_ms
+        # By the newest event so far: by then the row may know of newer ones, if the batch has them.
+        late_ms = int(buffers.now_ms[index]) - decoded.events[index].at_ms
         detail = (
             f"the event is {late_ms} ms older than the customer's newest; "
             "`lateness` in the model file says how much is allowed"

@@ -147,3 +147,15 @@ def test_a_source_that_breaks_off_is_no_replay() -> None:
     """Half a history gives wrong profiles that look right."""
     with pytest.raises(SourceError, match="broken off"):
         replay(BrokenSource([order(1)]), engine_of(), NOW_MS)
+
+
+def test_how_late_an_event_was_does_not_depend_on_what_came_after_it() -> None:
+    """A dead letter that names a delay of weeks, because the batch went on, sends people the wrong way."""
+    days = 24 * HOUR_MS
+    values = [order(1, at_ms=20 * days), order(2, at_ms=days), order(3, at_ms=40 * days)]
+    letters = [
+        replay(ListSource(values, cuts), engine_of(), NOW_MS).dead[0].detail for cuts in ([], [2])
+    ]
+
+    assert letters[0] == letters[1]
+    assert f"{19 * days} ms older" in letters[0]
