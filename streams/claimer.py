@@ -16,6 +16,7 @@ from typing import Final
 from streams.commit import StandingWatch
 from streams.errors import StoreError
 from streams.fence import Fence, take
+from streams.partitions import known
 from streams.rows import Rows
 from streams.shard import Engines, Ports, Shard
 from streams.store import Connection, StoreAddress
@@ -72,13 +73,21 @@ class Claimer:
                 self._ports.rolled_back(number, previous.fence, before)
             elif previous.engine is engine and previous.is_as_left(claim.before):
                 table = previous.table
+        rows = Connection(self._store)
+        try:
+            partitions = known(rows)
+        except StoreError:
+            connection.close()
+            rows.close()
+            raise
         shard = Shard(
             self._engines,
             engine,
             engine.table() if table is None else table,
             self._ports,
-            Rows(Connection(self._store), number),
+            Rows(rows, number),
             StandingWatch(connection, number, claim),
+            partitions,
         )
         try:
             for sequence, actions in shard.pending():

@@ -23,6 +23,7 @@ import msgspec
 from processors.batch import RECORDS_MAX, DeadLetter, Records
 from processors.decode import decode
 from processors.layout import LayoutError
+from processors.partition import astray, put_aside
 from processors.profiles import Table
 from rules.action import Action
 from streams.commit import StandingWatch
@@ -95,9 +96,11 @@ class Shard:
         ports: Ports,
         rows: Rows,
         watch: StandingWatch,
+        partitions: int | None,
     ) -> None:
-        """Take over what the claimer has prepared."""
+        """Take over what the claimer has prepared; `partitions` is how many shards there are."""
         self.number = watch.number
+        self._partitions = partitions
         self.engine = engine
         self.table = table  # rows in the layout of `engine`
         self._engines = engines
@@ -137,7 +140,13 @@ class Shard:
         self._reload()
         decoded = decode(records)
         self._rows.keep_layout(self.engine.plan.layout)
-        self._load([event.customer_id for event in decoded.events])
+        missing = self.table.missing([event.customer_id for event in decoded.events])
+        # Whoever is in the table has been found to belong here.
+        homes = {} if self._partitions is None else astray(missing, self.number, self._partitions)
+        if homes:
+            decoded = put_aside(records, decoded, self.number, homes)
+            missing = [each for each in missing if each not in homes]
+        self._load(missing, [event.customer_id for event in decoded.events])
         self._steps_open += 1
         outcome = run(self.engine, self.table, records, decoded, self.number)
         dead = [*decoded.dead, *outcome.dead]
@@ -150,8 +159,8 @@ class Shard:
             self.table.migrate(engine.plan.layout)
             self.engine = engine
 
-    def _load(self, customer_ids: list[str]) -> None:
-        missing = self.table.missing(customer_ids)
+    def _load(self, missing: list[str], customer_ids: list[str]) -> None:
+        """Read the rows that are missing of those that the batch needs."""
         if not missing:
             return
         before = (self._watch.stored, self._watch.sending)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.partitioner.default import murmur2 as kafka_murmur2
 
-from processors.partition import murmur2, partition_of
+from processors.partition import astray, murmur2, partition_of
 
 # org.apache.kafka.common.utils.UtilsTest.testMurmur2
 KAFKAS_OWN = {
@@ -37,3 +37,14 @@ def test_the_partition_is_one_that_there_is(customer_id: str, partitions: int) -
 
     assert 0 <= partition < partitions
     assert partition == (kafka_murmur2(customer_id.encode()) & 0x7FFFFFFF) % partitions
+
+
+@given(st.lists(st.text(max_size=8)), st.integers(1, 16))
+def test_each_customer_is_at_home_in_one_partition(
+    customer_ids: list[str], partitions: int
+) -> None:
+    """Two homes would make two profiles of one customer; none would lose the customer."""
+    homes = [astray(customer_ids, number, partitions) for number in range(partitions)]
+
+    for each in customer_ids:
+        assert sum(each not in found for found in homes) == 1
