@@ -171,6 +171,8 @@ class View:
     """Of each place, the phrase and the component: where it gives points, and where it costs some."""
     detectors: tuple[str, ...]
     kept: int
+    numbers: Floats  # scratch space of `render`, as is integers: one thread at a time
+    integers: Integers
 
     @classmethod
     def compile(
@@ -196,6 +198,8 @@ class View:
             ),
             detectors=anomaly.names,
             kept=anomaly.kept,
+            numbers=np.empty((_AT_ONCE, NUMBERS + REASONS_MAX + 3 * anomaly.kept)),
+            integers=np.empty((_AT_ONCE, INTEGERS + REASONS_MAX + 2 * anomaly.kept), np.int64),
         )
 
     def render(
@@ -213,14 +217,14 @@ class View:
             end = first + _AT_ONCE
             part = customer_ids[first:end]
             of = events[first:end]
-            numbers = np.empty((len(part), NUMBERS + REASONS_MAX + 3 * self.kept))
-            integers = np.empty((len(part), INTEGERS + REASONS_MAX + 2 * self.kept), dtype=np.int64)
+            numbers = self.numbers[: len(part)]
+            integers = self.integers[: len(part)]
             place = (registers, whole_rows.view(np.float64), whole_rows, slots, now_ms)
             gather(self.shown, self.places, *place, of, numbers, integers)
             plain = numbers[:, : NUMBERS + REASONS_MAX].tolist()
             counts = integers[:, : INTEGERS + REASONS_MAX].tolist()
             views += [
-                self._one(customer_id, plain[k], counts[k], numbers[k], integers[k])
+                self._one(customer_id, plain[k], counts[k], numbers, integers, k)
                 for k, customer_id in enumerate(part)
             ]
         return views
@@ -232,8 +236,9 @@ class View:
         counts: list[int],
         numbers: Floats,
         integers: Integers,
+        row: int,
     ) -> bytes:
-        """One view; missing numbers become null."""
+        """One view; missing numbers become null. Of the arrays `row` is read where there are anomalies."""
         level, trend, confidence, orders_amount, returns_amount, *points = plain
         band, events, orders, returns, tickets, first_ms, last_ms, now_ms, moved, odd, *at = counts
         texts = self.phrases
@@ -245,7 +250,7 @@ class View:
                 trend,
                 confidence,
                 [ShownReason(*texts[at[k]][points[k] < 0], points[k]) for k in range(moved)],
-                self._anomalies(numbers, integers, odd) if odd else [],
+                self._anomalies(numbers[row], integers[row], odd) if odd else [],
                 events,
                 orders,
                 orders_amount,
