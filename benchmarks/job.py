@@ -31,12 +31,14 @@ _CLICKS: Final = ("view", "view", "view", "search", "add_to_cart")
 _SERVICE: Final = ("contact", "ticket_opened", "resolved", "complaint", "complaint")
 
 
-def events(count: int, start_ms: int, seed: int = SEED) -> Iterator[tuple[str, str, bytes]]:
-    """Kind, customer and value of so many events: the same for the same seed and start."""
+def events(
+    count: int, start_ms: int, customers: int = CUSTOMERS, seed: int = SEED
+) -> Iterator[tuple[str, str, bytes]]:
+    """Kind, customer and value of so many events: the same for the same arguments."""
     rng = random.Random(seed)
     for number in range(count):
         share = rng.random()
-        customer = f"customer-{int(CUSTOMERS * rng.random() ** 2.2):06d}"
+        customer = f"customer-{int(customers * rng.random() ** 2.2):06d}"
         event: dict[str, object] = {
             "id": f"evt-{seed}-{number:09d}",
             "customer_id": customer,

@@ -52,6 +52,7 @@ class Counts:
     first: int = 60_000
     measured: int = 1_200_000
     rival: int = 60_000
+    customers: int = job.CUSTOMERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +209,12 @@ def run(counts: Counts) -> dict[str, object]:
         with servers.redis() as redis:
             told = servers.versions(redis)
             total = counts.first + counts.measured
-            made = job.events(total, start_ms)
+            made = job.events(total, start_ms, counts.customers)
             ours = measure(
                 Rapport(broker, redis), made, counts.first, counts.measured, Path(folder) / "ours"
             )
         with servers.redis() as redis:
-            made = job.events(counts.first + counts.rival, start_ms)
+            made = job.events(counts.first + counts.rival, start_ms, counts.customers)
             rival = measure(
                 PlainFaust(broker, redis), made, counts.first, counts.rival, Path(folder) / "rival"
             )
@@ -235,7 +236,7 @@ def run(counts: Counts) -> dict[str, object]:
             "first": counts.first,
             "measured": counts.measured,
             "rival_measured": counts.rival,
-            "customers": job.CUSTOMERS,
+            "customers": counts.customers,
             "partitions": job.PARTITIONS,
             "actions_of_first": ours.actions,
         },
