@@ -13,6 +13,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Self
 
 import msgspec
@@ -25,7 +26,7 @@ ROW_WORDS_MAX: Final = 65_536  # half a megabyte a customer: a plan beyond this 
 _FINGERPRINT_BYTES: Final = 8
 _GROUP: Final = 8  # rows are whole cache lines, and are packed eight words at a time
 assert sys.byteorder == "little", "rows are stored as the words stand in memory"
-_ROWS_AT_ONCE: Final = 256  # the scratch area stays within the second-level cache
+ROWS_AT_ONCE: Final = 256  # the scratch area stays within the second-level cache
 
 
 class LayoutError(ValueError):
@@ -96,16 +97,17 @@ def fingerprint_of(blob: bytes) -> bytes:
     return blob[:_FINGERPRINT_BYTES]
 
 
-@compiled("i8(i8[:, ::1], i8[::1], u1[::1], i8[::1], i8[::1], i8[::1])")
+@compiled("i8(i8[:, ::1], i8[::1], i8, u1[::1], i8[::1], i8[::1], i8[::1])")
 def _pack(
     rows: npt.NDArray[np.int64],
     slots: npt.NDArray[np.int64],
+    fingerprint: int,
     present: npt.NDArray[np.uint8],
     groups: npt.NDArray[np.int64],
     out: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
 ) -> int:
-    """Write the bitmap and the words that are not zero of each row; fill in where each ends.
+    """Write fingerprint, bitmap and words that are not zero of each row; fill in where each ends.
 
     Most groups of eight words are zero: whether a word is present is first written as a byte each,
     which vectorises, and then looked at eight at a time. `groups` is the memory of `present`, as int64.
@@ -116,8 +118,9 @@ def _pack(
         row = rows[slots[k]]
         for word in range(words):
             present[word] = row[word] != 0
-        bitmap = at
-        at += groups.shape[0] // 8
+        out[at] = fingerprint
+        bitmap = at + 1
+        at = bitmap + groups.shape[0] // 8
         bits = np.int64(0)
         for group in range(groups.shape[0]):
             if groups[group] != 0:
@@ -135,25 +138,33 @@ def _pack(
     return at
 
 
-def pack(layout: Layout, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> list[bytes]:
-    """The rows at `slots` as bytes, in that order."""
-    words = layout.words
-    assert rows.shape[1] == words, "rows are of the layout"
-    map_words = (words + 63) // 64
-    present = np.zeros(64 * map_words, dtype=np.uint8)
-    groups = present.view(np.int64)
-    packed: list[bytes] = []
-    for first in range(0, len(slots), _ROWS_AT_ONCE):
-        part = slots[first : first + _ROWS_AT_ONCE]
-        out = np.empty(len(part) * (map_words + words) + 8, dtype=np.int64)
-        ends = np.empty(len(part), dtype=np.int64)
-        used = _pack(rows, part, present, groups, out, ends)
-        data = out[:used].tobytes()
-        start = 0
-        for end in (ends * 8).tolist():
-            packed.append(layout.fingerprint + data[start:end])
-            start = end
-    return packed
+class Packer:
+    """Packs rows of one layout; has scratch space of its own, so one thread uses it at a time."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Make room for ROWS_AT_ONCE rows."""
+        map_words = (layout.words + 63) // 64
+        self._words = layout.words
+        self._fingerprint = int.from_bytes(layout.fingerprint, "little", signed=True)
+        self._present = np.zeros(64 * map_words, dtype=np.uint8)
+        self._groups = self._present.view(np.int64)
+        self._out = np.empty(ROWS_AT_ONCE * (1 + map_words + layout.words) + _GROUP, dtype=np.int64)
+        self._ends = np.empty(ROWS_AT_ONCE, dtype=np.int64)
+
+    def pack(self, rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> list[bytes]:
+        """The rows at `slots` as bytes, in that order."""
+        assert rows.shape[1] == self._words, "rows are of the layout"
+        packed: list[bytes] = []
+        for first in range(0, len(slots), ROWS_AT_ONCE):
+            part = slots[first : first + ROWS_AT_ONCE]
+            scratch = (self._present, self._groups, self._out, self._ends)
+            used = _pack(rows, part, self._fingerprint, *scratch)
+            data = self._out[:used].tobytes()
+            if len(part) == 1:
+                return [*packed, data]
+            ends = (self._ends[: len(part)] * 8).tolist()
+            packed += [data[start:end] for start, end in pairwise([0, *ends])]
+        return packed
 
 
 @compiled("i8(i8[::1], i8[::1], i8[:, ::1], i8[::1])")
@@ -211,11 +222,16 @@ def unpack(
         )
 
 
-def migrate(old: Layout, new: Layout, row: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The row in the new layout: columns of the same name and width are kept, others are empty."""
-    moved = np.zeros(new.words, dtype=np.int64)
+def migrate(old: Layout, new: Layout, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A row, or rows, in the new layout: columns of the same name and width are kept, others are empty.
+
+    >>> old, new = Layout.of([("a", 1), ("b", 2)]), Layout.of([("b", 2), ("c", 1)])
+    >>> migrate(old, new, np.arange(1, 9)).tolist()
+    [2, 3, 0, 0, 0, 0, 0, 0]
+    """
+    moved = np.zeros((*rows.shape[:-1], new.words), dtype=np.int64)
     for name, (start, count) in new.columns.items():
         old_start, old_count = old.columns.get(name, (0, 0))
         if old_count == count:
-            moved[start : start + count] = row[old_start : old_start + old_count]
+            moved[..., start : start + count] = rows[..., old_start : old_start + old_count]
     return moved

@@ -142,7 +142,8 @@ class PlanBuilder:
         """The operation on registers of any stage; equal operations share a register."""
         if len(args) != (1 if op in UNARY else 2):
             raise ValueError(f"{op.name} does not take {len(args)} operands")
-        ordered = sorted(args, key=lambda each: each.number) if op in COMMUTATIVE else args
+        # By name, not by number: names are columns' names, and must not change with what else is asked.
+        ordered = sorted(args, key=lambda each: each.name) if op in COMMUTATIVE else args
         name = f"{op.name.lower()}({', '.join(each.name for each in ordered)})"
         register, new = self._register(name, max(each.stage for each in args))
         if new:
@@ -220,6 +221,7 @@ class PlanBuilder:
         """Columns of the caller's own; the first word. The same name gives the same columns."""
         known = self._offsets.get(name)
         if known is not None:
+            assert (name, words) in self._asked.states, "one name is one width"
             return known
         self._asked.states.append((name, words))
         self._offsets[name] = self._words

@@ -29,8 +29,12 @@ class Table:
     def __init__(self, layout: Layout, bytes_max: int = TABLE_BYTES_MAX) -> None:
         """Make an empty table of rows of this layout."""
         self.layout = layout
-        self._slots_max = max(2 * RECORDS_MAX, bytes_max // (8 * layout.words))
+        self._bytes_max = bytes_max
+        self._slots_max = self._most()
         self.forget()
+
+    def _most(self) -> int:
+        return max(2 * RECORDS_MAX, self._bytes_max // (8 * self.layout.words))
 
     def forget(self) -> None:
         """Drop everything: somebody else may have written since."""
@@ -69,7 +73,10 @@ class Table:
         self._batch += 1
         slot_of = self._slot_of
         found = [slot_of[each] for each in customer_ids]
-        self._touched[found] = self._batch
+        if len(found) == 1:  # an index is five times as fast as a list of one
+            self._touched[found[0]] = self._batch
+        else:
+            self._touched[found] = self._batch
         return found
 
     def insert(
@@ -157,9 +164,14 @@ class Table:
         assert wanted <= len(self._free), "a table has room for two whole batches"
 
     def migrate(self, layout: Layout) -> None:
-        """Move every row into another layout: what has the same name and width is kept."""
-        old_layout, old_rows = self.layout, self.whole_rows
-        self.layout = layout
-        self._allocate(len(self._id_of))
-        for slot in self._slot_of.values():
-            self.whole_rows[slot] = migrate(old_layout, layout, old_rows[slot])
+        """Move all rows at once into another layout: what has the same name and width is kept.
+
+        To be called when all rows are stored: of wider rows fewer may fit, and then all are dropped.
+        """
+        old, self.layout = self.layout, layout
+        self._slots_max = self._most()
+        if len(self._id_of) > self._slots_max:
+            self.forget()
+            return
+        self.whole_rows = migrate(old, layout, self.whole_rows)
+        self.rows = self.whole_rows.view(np.float64)
