@@ -22,7 +22,7 @@ from processors.aggregate import MICRO
 from processors.batch import DeadLetter, Origin, Records
 from processors.decode import decode
 from processors.fold import ADMITTED
-from processors.layout import Layout, pack
+from processors.layout import Layout, Packer
 from processors.profiles import TABLE_BYTES_MAX, Table
 from rules.action import Action
 from streams.source import Chunk, Source
@@ -143,7 +143,7 @@ class _Profiles:
         """Pack what has changed, so that the table may drop it."""
         names = list(self._changed)
         slots = np.array(self.table.slots(names), dtype=np.int64)
-        rows = pack(self.table.layout, self.table.whole_rows, slots)
+        rows = Packer(self.table.layout).pack(self.table.whole_rows, slots)
         self.packed.update(zip(names, rows, strict=True))
         self._changed.clear()
 

@@ -222,12 +222,12 @@ def test_an_event_beyond_the_lateness_bound_is_refused_and_changes_nothing() -> 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=200))
 def test_a_row_survives_packing_bit_for_bit(words: list[int]) -> None:
     """State that changes on its way to Redis and back is lost state."""
-    from processors.layout import pack, unpack  # noqa: PLC0415  only this test needs them
+    from processors.layout import Packer, unpack  # noqa: PLC0415  only this test needs them
 
     layout = Layout.of([("words", len(words))])
     rows = np.zeros((2, layout.words), dtype=np.int64)
     rows[:, : len(words)] = words
     read = np.ones_like(rows)
-    unpack(layout, pack(layout, rows, np.array([1, 0])), read, np.array([0, 1]))
+    unpack(layout, Packer(layout).pack(rows, np.array([1, 0])), read, np.array([0, 1]))
 
     assert np.array_equal(rows, read)
