@@ -8,8 +8,6 @@ Limits    Shapes only: nothing is connected to, looked up or opened.
 Not here  Which settings there are, and where they come from: settings.py.
 """
 
-import base64
-import binascii
 import ipaddress
 import re
 from collections.abc import Callable
@@ -18,11 +16,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-SECRET_BYTES_MIN: Final = 24  # Standard Webhooks: secrets hold 24 to 64 random bytes
-SECRET_BYTES_MAX: Final = 64
+from sinks.errors import SecretError
+from sinks.signing import Signer
+
 PORT_MAX: Final = 65_535
 
-_MARK: Final = "whsec_"
 _WORDS_TRUE: Final = ("true", "yes", "on", "1")
 _WORDS_FALSE: Final = ("false", "no", "off", "0")
 
@@ -167,10 +165,7 @@ def url(one: Given) -> str:
 def secret(one: Given) -> str:
     words = text(one)
     try:
-        length = len(base64.b64decode(words.removeprefix(_MARK), validate=True))
-    except binascii.Error as error:
-        raise ValueError('must be "whsec_" and base64, as Standard Webhooks has it') from error
-    if not SECRET_BYTES_MIN <= length <= SECRET_BYTES_MAX:
-        allowed = f"{SECRET_BYTES_MIN} to {SECRET_BYTES_MAX}"
-        raise ValueError(f"must hold {allowed} bytes in base64, it holds {length}")
+        Signer([words])
+    except SecretError as error:
+        raise ValueError(f"cannot be used: {error}") from error
     return words

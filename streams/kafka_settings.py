@@ -65,6 +65,7 @@ class KafkaSettings:
             group=settings.group,
             topic_prefix=settings.topic_prefix,
             session_timeout_ms=settings.session_timeout_ms,
+            accept_gap=settings.accept_gap,
         )
 
     @property

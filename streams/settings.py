@@ -93,6 +93,7 @@ class Settings:
     topic_prefix: str = ""
     partitions: int = 4
     session_timeout_ms: int = 10_000
+    accept_gap: bool = False  # go on at the log's start where it has lost what the fence wants
     token: str | None = field(default=None, repr=False)
     endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -241,6 +242,7 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "topic_prefix": matching(_PREFIX, "must have letters, digits, . _ and - only"),
     "partitions": whole(1, PARTITIONS_MAX),
     "session_timeout_ms": whole(SESSION_TIMEOUT_MS_MIN, SESSION_TIMEOUT_MS_MAX),
+    "accept_gap": flag,
     "token": text,
 }
 _ENDPOINT_PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {

@@ -161,7 +161,13 @@ async def _folding(
     ports = ports_of(outfit.metrics, dead_letters, deliveries, outfit.stored)
     claimer = Claimer(store, outfit.engines, ports, outfit.clock.now_ms)
     claims = Claims(telling(claimer, deliveries), patience_ms=0)
-    log = RedisLog(store, outfit.settings.partitions, claims, trouble_of(outfit.metrics))
+    log = RedisLog(
+        store,
+        outfit.settings.partitions,
+        claims,
+        trouble_of(outfit.metrics),
+        accept_gap=outfit.settings.accept_gap,
+    )
 
     def fold() -> None:
         try:

@@ -38,6 +38,9 @@ _OPTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "session_timeout_ms": ("MS", "Kafka's; how soon a dead worker is missed."),
     "token": ("TEXT", "What callers must show; better given as RAPPORT_TOKEN."),
 }
+_SWITCHES: Final[Mapping[str, str]] = {
+    "accept_gap": "Go on at the log's start where it has lost what comes next.",
+}
 
 
 class UsageError(click.ClickException):
@@ -72,8 +75,12 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 
         wrapped: Callable[..., Any] = with_settings
         for name in reversed(names):
-            metavar, text = _OPTIONS[name]
             option = "--" + name.replace("_", "-")
+            if name in _SWITCHES:
+                text = _SWITCHES[name]
+                wrapped = click.option(option, name, is_flag=True, default=None, help=text)(wrapped)
+                continue
+            metavar, text = _OPTIONS[name]
             wrapped = click.option(option, name, metavar=metavar, help=text)(wrapped)
         if "log" in names:
             text = "Folder of the embedded log; by default rapport-data."

@@ -25,7 +25,7 @@ ANY_FREE = "127.0.0.1:0"  # many of them run on one machine
 @click.command(short_help="Fold the events of Kafka.")
 @click.option("--no-relay", is_flag=True, help="Deliver nothing; `rapport relay` does it.")
 @click.option("--http", metavar="HOST:PORT", default=ANY_FREE, help="Metrics and profiles.")
-@settings_options(*SHARED, "rules", "model")
+@settings_options(*SHARED, "rules", "model", "accept_gap")
 def worker(settings: Settings, *, no_relay: bool, http: str) -> None:
     """Fold the events of Kafka into profiles in Redis, decide, and deliver.
 

@@ -76,6 +76,13 @@ def test_every_command_explains_itself_without_loading_anything(name: str) -> No
     assert f"Usage: main {name}" in result.output
 
 
+@pytest.mark.parametrize("name", ["up", "worker"])
+def test_who_reads_a_log_can_be_told_to_accept_its_gaps(name: str) -> None:
+    """The message of a shard that stops at a gap names this option."""
+    assert "--accept-gap " in called(name, "--help").output
+    assert called(name, "--accept-gap", "--log", "nonsense").exit_code == 2
+
+
 def test_good_rules_are_counted(tmp_path: Path) -> None:
     """Zero is what a script waits for."""
     folder = rules(tmp_path / "rules", GOOD)

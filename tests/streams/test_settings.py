@@ -1,9 +1,11 @@
 """The settings are the first thing that a user gets wrong; they must say so, all at once."""
 
+import base64
 from pathlib import Path
 
 import pytest
 
+from streams.kafka_settings import KafkaSettings
 from streams.settings import (
     ENDPOINTS_MAX,
     Address,
@@ -113,7 +115,7 @@ def test_all_mistakes_are_reported_at_once_each_with_its_place(tmp_path: Path) -
     assert found == (
         f"{file}: log: must be embedded:DIR or kafka://HOST:PORT,…, got 'kafka:one'",
         f"{file}: partitions: must be from 1 to 1024, got 0",
-        f'{file}: endpoints.crm.secret: must be "whsec_" and base64, as Standard Webhooks has it',
+        f"{file}: endpoints.crm.secret: cannot be used: a secret is not whsec_ and base64",
         "RAPPORT_REDIS: redis: must be redis://HOST:PORT, rediss://HOST:PORT or unix:///SOCKET",
         "--http: http: must be HOST:PORT, got 'here'",
         'endpoints.crm: has no url; add url = "https://…" to it',
@@ -217,6 +219,25 @@ def test_no_message_and_no_repr_shows_a_secret(name: str, value: str, tmp_path: 
 def test_only_loopback_addresses_go_without_a_token(host: str, local: bool) -> None:
     """A name may resolve to anything, so it counts as reachable from outside."""
     assert Address(host, 80).is_loopback is local
+
+
+def test_a_secret_is_taken_as_it_is_used(tmp_path: Path) -> None:
+    """Settings and signatures must not have two minds about what a secret is."""
+    padded = "whsec_" + base64.b64encode(b"x" * 25).decode()
+    bare = padded.rstrip("=")
+    given = {"endpoints.crm.url": "https://crm.example/", "endpoints.crm.secret": bare}
+
+    assert bare != padded
+    assert read(given, {}, tmp_path).endpoints["crm"].secret == bare
+    assert "24 to 64" in problems_of({**given, "endpoints.crm.secret": "AAAA"}, {}, tmp_path)[0]
+
+
+def test_accepting_a_gap_reaches_the_log(tmp_path: Path) -> None:
+    """It is what the message about a gap tells the operator to do."""
+    kafka = {"log": "kafka://one:9092"}
+
+    assert KafkaSettings.of(read({**kafka, "accept_gap": True}, {}, tmp_path)).accept_gap
+    assert not KafkaSettings.of(read(kafka, {}, tmp_path)).accept_gap
 
 
 @pytest.mark.parametrize(("words", "meant"), [("TRUE", True), ("off", False), ("1", True)])
