@@ -83,7 +83,8 @@ class OwnedShard:
         settled = [each for each, ids in closing.items() if self._open.get(each) == ids]
         settled += self._settled[:WRITE_MAX]
         done = set(settled)
-        cursor = min((e for e in self._open if e not in done), default=(self.taken or 0) + 1) - 1
+        left = [each for each in (*self._open, *self._settled) if each not in done]
+        cursor = min(left, default=(self.taken or 0) + 1) - 1
         new = {name: state for name, state in lanes.items() if self.lanes.get(name) != state}
         return Changes(deliveries, settled, cursor, new), parcels
 

@@ -63,6 +63,7 @@ class Relay:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._surveyed_ms = clock.now_ms()
+        self._writing = asyncio.Lock()  # `close` writes while `run` still does
 
     # ---- called by the engine, from its own thread
 
@@ -241,12 +242,13 @@ class Relay:
                 await self._clock.wait(never, self._failed("records", error))
 
     async def _write_all(self) -> None:
-        for shard in list(self.shards.values()):
-            while self._is_owned(shard):
-                changes, parcels = shard.changes(self.dispatch.states(shard.lanes))
-                if changes.is_empty:
-                    break
-                await self._write(shard, changes, parcels)
+        async with self._writing:  # books are told of a write before the next is made from them
+            for shard in list(self.shards.values()):
+                while self._is_owned(shard):
+                    changes, parcels = shard.changes(self.dispatch.states(shard.lanes))
+                    if changes.is_empty:
+                        break
+                    await self._write(shard, changes, parcels)
 
     async def _write(self, shard: OwnedShard, changes: Changes, parcels: Sequence[Parcel]) -> None:
         was_full = shard.is_full

@@ -8,7 +8,9 @@ from rules.action import Action
 from sinks.breaker import FAILING_MS_MAX
 from sinks.memory import MemorySink
 from sinks.sink import Receipt, Rejected, RetryAfter
-from streams.owned import UNWRITTEN_MAX
+from streams.owned import UNWRITTEN_MAX, OwnedShard
+from streams.receipts import WRITE_MAX, Changes
+from streams.receipts_memory import MemoryReceipts
 from streams.relay import AGAIN_MS
 from tests.actions import AT_MS, action
 from tests.streams.relay_world import DAY_MS, HangingSink, SwitchedSink, World, settled
@@ -203,6 +205,41 @@ async def test_a_backlog_in_the_outbox_is_delivered_before_what_is_offered_meanw
 
     assert [each.action_id for each in sink.attempts] == [action(n).id for n in range(41)]
     assert world.receipts.shards[0].cursor == 41
+
+
+async def test_an_end_in_the_middle_of_a_write_makes_no_second_one() -> None:
+    """Ctrl-C comes when it comes: both would strike the same deliveries from the books."""
+    gate = asyncio.Event()
+
+    class GatedReceipts(MemoryReceipts):
+        async def write(self, number: int, nonce: str, changes: Changes) -> int:
+            await gate.wait()
+            return await super().write(number, nonce, changes)
+
+    world = World(receipts=GatedReceipts())
+    world.sinks["crm"] = MemorySink()
+    async with world.relay() as relay:
+        world.commit(relay, [action(1)])
+        await settled()
+        closing = asyncio.create_task(relay.close(grace_ms=1_000))
+        await settled()
+        gate.set()
+        await closing
+
+    assert world.is_settled
+    assert world.receipts.writes_count == 1
+
+
+def test_the_cursor_waits_for_entries_that_are_yet_to_be_deleted() -> None:
+    """An entry below the cursor is never looked at again: after a crash it would stay for ever."""
+    shard = OwnedShard(0, "ours", 2 * WRITE_MAX)
+    for sequence in range(1, 2 * WRITE_MAX + 1):
+        shard.take(sequence, [])  # all of their actions were known to be done
+    changes, parcels = shard.changes({})
+
+    assert changes.cursor == len(changes.settled) == WRITE_MAX
+    shard.written(changes, parcels, 0)
+    assert shard.changes({})[0].cursor == 2 * WRITE_MAX
 
 
 async def test_an_orderly_end_waits_for_what_is_under_way_and_records_it(world: World) -> None:
