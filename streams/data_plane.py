@@ -268,6 +268,11 @@ class DataPlane:
     def observe(self) -> None:
         """Tell how the shards are, for metrics and probes."""
         wall_ms = self._wall_ms()
+        lags = {number: feed.lag(self._consumer, wall_ms) for number, feed in self._feeds.items()}
+        idle = [
+            number for number, lag in lags.items() if not any(each.records for each in lag.values())
+        ]
+        self._progress_ms.update(dict.fromkeys(idle, self._now_ms()))
         self.statuses = tuple(
             ShardStatus(
                 number=number,
@@ -276,7 +281,7 @@ class DataPlane:
                 else ("running" if number in self._feeds else "claiming"),
                 detail=str(self._stopped.get(number, "")),
                 progress_ms=self._progress_ms.get(number),
-                lag=feed.lag(self._consumer, wall_ms) if (feed := self._feeds.get(number)) else {},
+                lag=lags.get(number, {}),
             )
             for number in sorted(self._held.shards)
         )

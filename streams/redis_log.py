@@ -138,6 +138,8 @@ class RedisLog:
             entries = _entries(oldest)
             age_ms = wall_ms - _time_ms(entries[0][0]) if entries else 0
             reading.lag = Lag(number_of(length) - len(list_of(folded)), max(0, age_ms))
+            if not reading.lag.records:
+                reading.progress_ms = self._now_ms()
         self.statuses = tuple(self._status(number) for number in self._numbers)
 
     def _status(self, number: int) -> ShardStatus:

@@ -13,7 +13,7 @@ class ShardStatus:
     number: int
     state: Literal["claiming", "running", "stopped"]
     detail: str  # why it stopped, and what mends it
-    progress_ms: int | None  # of the last commit, or of its start, by the monotonic clock
+    progress_ms: int | None  # when it last committed, or had nothing to do; monotonic
     lag: dict[str, Lag]  # by topic
 
     @property

@@ -139,6 +139,15 @@ def test_what_is_folded_is_trimmed_and_the_lag_told(redis_server: RedisServer) -
 
 
 @pytest.mark.slow
+def test_a_shard_with_nothing_to_do_makes_progress(redis_server: RedisServer) -> None:
+    """Else the first event of the morning would look as if it had waited all night."""
+    with running_log(redis_server.url, 1, Recorder()) as log:
+        wait_until(lambda: bool(log.statuses), "the shard is looked at")
+        first_ms = log.statuses[0].progress_ms or 0
+        wait_until(lambda: (log.statuses[0].progress_ms or 0) > first_ms, "and again")
+
+
+@pytest.mark.slow
 def test_a_log_that_lost_records_stops_its_shard_loudly(redis_server: RedisServer) -> None:
     """Somebody trimmed the stream: to go on as if nothing were missing would be a silent loss."""
     recorder = Recorder()

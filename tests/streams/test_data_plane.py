@@ -6,6 +6,7 @@ from streams.align import LANE_RECORDS_MAX
 from streams.data_plane import BATCH_MS_MAX, Target
 from streams.errors import DamagedError, LogDownError, StaleError, StoreDownError
 from streams.ownership import RETRY_MS
+from streams.probes import STALL_MS_MAX, stalled
 from tests.streams.plane_bench import PATIENCE_MS, Bench, down, filled
 
 
@@ -213,6 +214,24 @@ def test_the_status_tells_how_far_behind_each_topic_is() -> None:
     assert status.lag_records == 10
     assert status.lag_ms == bench.now_ms
     assert status.lag["orders"].records == 0
+
+
+def test_a_shard_that_had_nothing_to_do_is_not_stalled_by_the_first_record() -> None:
+    """Probes look at any moment; a restart each time that a quiet shop wakes up helps nobody."""
+    bench = Bench(filled(("clicks", 0, 1)))
+    bench.plane.aim(Target(1, frozenset({0})))
+    bench.turn()
+    bench.now_ms += 10 * STALL_MS_MAX
+    bench.plane.observe()
+    bench.consumer.seen_ends["clicks", 0] = 2  # a fetch has told of one more
+    bench.plane.observe()
+
+    assert bench.plane.statuses[0].lag_records == 1
+    assert stalled(bench.plane.statuses, bench.now_ms) == []
+
+    bench.now_ms += STALL_MS_MAX + 1
+    bench.plane.observe()
+    assert len(stalled(bench.plane.statuses, bench.now_ms)) == 1
 
 
 def test_without_alignment_records_are_folded_as_they_arrive() -> None:
