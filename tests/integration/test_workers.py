@@ -10,7 +10,7 @@ from tests.integration.redis_server import RedisServer
 from tests.integration.shop import Sender, differences, expected, stored, told
 from tests.integration.workers import PARTITIONS, Rig, rig
 
-STOP_SECONDS_MAX = 2.0
+STOP_SECONDS_MAX = 5.0  # 1.2 s when idle; a broker, Redis and a producer share the two cores
 JOIN_SECONDS_MAX = 30.0
 
 pytestmark = pytest.mark.slow
