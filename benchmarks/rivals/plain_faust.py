@@ -11,6 +11,7 @@ Promise   At least once, and what was in memory is gone after a crash: less than
 import sys
 from dataclasses import dataclass
 from math import exp2
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import faust
@@ -69,10 +70,11 @@ class Customer:
         )
 
 
-def app_of(bootstrap: str, redis_url: str, prefix: str) -> faust.App:
+def app_of(bootstrap: str, redis_url: str, prefix: str, folder: str) -> faust.App:
     app = faust.App(
         "plain-faust",
         broker=f"kafka://{bootstrap}",
+        datadir=folder,  # for tables, of which there are none; else it is made where one stands
         web_enabled=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
@@ -114,4 +116,6 @@ def app_of(bootstrap: str, redis_url: str, prefix: str) -> faust.App:
 
 
 if __name__ == "__main__":
-    faust.Worker(app_of(*sys.argv[1:4]), loglevel="WARNING").execute_from_commandline()
+    with TemporaryDirectory(prefix="plain-faust-") as folder:
+        app = app_of(*sys.argv[1:4], folder=folder)
+        faust.Worker(app, loglevel="WARNING").execute_from_commandline()
