@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import tracemalloc
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from processors.event import EVENT_BYTES_MAX
 from processors.fault import explain
-from streams.ingest import EVENTS_MAX, INFLATED_BYTES_MAX, Body, BodyError, parse
+from streams.ingest import COMMAS_MAX, EVENTS_MAX, INFLATED_BYTES_MAX, Body, BodyError, parse
 from tests.corpus import ODD, POISON, RECORD_MS, record
 
 LINES = "application/x-ndjson"
@@ -123,6 +125,34 @@ def test_no_body_makes_more_work_than_allowed() -> None:
     assert refused(b"\n".join([b"7"] * (EVENTS_MAX + 1)), LINES) == "too_many"
     assert refused(gzip.compress(b" " * (INFLATED_BYTES_MAX + 1))) == "too_large"
     assert refused(gzip.compress(b"[]")[:-1]) == "malformed"
+
+
+@pytest.mark.parametrize("content_type", ["", LINES])
+@pytest.mark.parametrize("value", [b"10,", b"10\n", b",", b"\n"], ids=repr)
+def test_a_small_body_does_not_become_millions_of_objects(value: bytes, content_type: str) -> None:
+    """Two such bodies of 8 KB once took a gigabyte, and the other requests waited for a second."""
+    body = b"[" + value * (INFLATED_BYTES_MAX // len(value) - 1) + b"7]"
+    packed = gzip.compress(body, 1)
+    tracemalloc.start()
+    try:
+        with suppress(BodyError):
+            taken(packed, content_type)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 6 * INFLATED_BYTES_MAX
+
+
+def test_an_array_with_many_commas_is_read_as_any_other() -> None:
+    """What is looked at to bound the work must not decide what the events are."""
+    tags = {"tags": list(range(600))}
+    values = [record(id=f"e{number}", attributes=tags) for number in range(COMMAS_MAX // 600 + 1)]
+
+    body = taken(b"[" + b", ".join([*values, b"NaN"]) + b"]")
+
+    assert [value for _, value in body.accepted] == values
+    assert [bad.index for bad in body.rejected] == [len(values)]
 
 
 def test_a_missing_id_is_made_of_the_record_so_that_sending_twice_counts_once() -> None:
