@@ -117,5 +117,6 @@ def app_of(bootstrap: str, redis_url: str, prefix: str, folder: str) -> faust.Ap
 
 if __name__ == "__main__":
     with TemporaryDirectory(prefix="plain-faust-") as folder:
-        app = app_of(*sys.argv[1:4], folder=folder)
+        bootstrap, redis_url, prefix = sys.argv[1:4]
+        app = app_of(bootstrap, redis_url, prefix, folder)
         faust.Worker(app, loglevel="WARNING").execute_from_commandline()
