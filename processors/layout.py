@@ -97,11 +97,13 @@ def fingerprint_of(blob: bytes) -> bytes:
     return blob[:_FINGERPRINT_BYTES]
 
 
-@compiled("i8(i8[:, ::1], i8[::1], i8, u1[::1], i8[::1], i8[::1], i8[::1])")
+@compiled("i8(i8[:, ::1], i8[::1], i8, i8[:, ::1], i8, u1[::1], i8[::1], i8[::1], i8[::1])")
 def _pack(
     rows: npt.NDArray[np.int64],
     slots: npt.NDArray[np.int64],
     fingerprint: int,
+    bodies: npt.NDArray[np.int64],
+    first_body: int,
     present: npt.NDArray[np.uint8],
     groups: npt.NDArray[np.int64],
     out: npt.NDArray[np.int64],
@@ -116,8 +118,13 @@ def _pack(
     at = 0
     for k in range(slots.shape[0]):
         row = rows[slots[k]]
-        for word in range(words):
+        for word in range(first_body):
             present[word] = row[word] != 0
+        present[first_body:words] = 0
+        for body in range(bodies.shape[0]):
+            if row[bodies[body, 0]] != 0:
+                for word in range(bodies[body, 1], bodies[body, 1] + bodies[body, 2]):
+                    present[word] = row[word] != 0
         out[at] = fingerprint
         bitmap = at + 1
         at = bitmap + groups.shape[0] // 8
@@ -141,8 +148,16 @@ def _pack(
 class Packer:
     """Packs rows of one layout; has scratch space of its own, so one thread uses it at a time."""
 
-    def __init__(self, layout: Layout) -> None:
-        """Make room for ROWS_AT_ONCE rows."""
+    def __init__(self, layout: Layout, bodies: npt.NDArray[np.int64] | None = None) -> None:
+        """Make room for ROWS_AT_ONCE rows.
+
+        Args:
+            layout: of the rows.
+            bodies: shape (bodies, 3): head, first word, words. Columns at the row's end that are all
+                zero where the word at their head is zero: most are, and are then not looked at.
+        """
+        self._bodies = np.zeros((0, 3), dtype=np.int64) if bodies is None else bodies
+        self._first_body = int(self._bodies[:, 1].min()) if len(self._bodies) else layout.words
         map_words = (layout.words + 63) // 64
         self._words = layout.words
         self._fingerprint = int.from_bytes(layout.fingerprint, "little", signed=True)
@@ -158,7 +173,7 @@ class Packer:
         for first in range(0, len(slots), ROWS_AT_ONCE):
             part = slots[first : first + ROWS_AT_ONCE]
             scratch = (self._present, self._groups, self._out, self._ends)
-            used = _pack(rows, part, self._fingerprint, *scratch)
+            used = _pack(rows, part, self._fingerprint, self._bodies, self._first_body, *scratch)
             data = self._out[:used].tobytes()
             if len(part) == 1:
                 return [*packed, data]

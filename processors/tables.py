@@ -59,6 +59,7 @@ class Plan:
     before: npt.NDArray[np.int64]
     after: npt.NDArray[np.int64]
     averages: npt.NDArray[np.int64]
+    bodies: npt.NDArray[np.int64]  # head, first word, words: of what is empty where its head is
     duplicates_kept: int
     lateness_ms: int
 
@@ -117,6 +118,16 @@ def compile_plan(
         before=_reads([each for each in asked.reads if each.before], windows, first_word),
         after=_reads([each for each in asked.reads if not each.before], windows, first_word),
         averages=_averages(asked.averages, first_word),
+        bodies=_matrix(
+            [
+                [first_word[_head(name)], *layout.columns[name]]
+                for name in (
+                    *(each.name for each in asked.aggregates if each.kind in HEADED),
+                    *(each.name for each in windows),
+                )
+            ],
+            3,
+        ),
         duplicates_kept=duplicates_kept,
         lateness_ms=lateness_ms,
     )

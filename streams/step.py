@@ -108,7 +108,7 @@ class Engine:
         self.rule_plan: RulePlan = rules.compile(builder)
         self.plan: Plan = builder.build()
         self.columns = EventColumns(self.plan.asked)
-        self.packer = Packer(self.plan.layout)
+        self.packer = Packer(self.plan.layout, self.plan.bodies)
         self._buffers: dict[int, _Buffers] = {}
 
     def table(self, bytes_max: int = TABLE_BYTES_MAX) -> Table:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from processors.aggregate import AggregateKind, Reading
 from processors.columns import text_hash
 from processors.event import Event
-from processors.layout import Layout
+from processors.layout import Layout, Packer, unpack
 from processors.plan import PlanBuilder
 from processors.profiles import Table
 from processors.register import Register
@@ -222,8 +222,6 @@ def test_an_event_beyond_the_lateness_bound_is_refused_and_changes_nothing() -> 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=200))
 def test_a_row_survives_packing_bit_for_bit(words: list[int]) -> None:
     """State that changes on its way to Redis and back is lost state."""
-    from processors.layout import Packer, unpack  # noqa: PLC0415  only this test needs them
-
     layout = Layout.of([("words", len(words))])
     rows = np.zeros((2, layout.words), dtype=np.int64)
     rows[:, : len(words)] = words
@@ -231,3 +229,14 @@ def test_a_row_survives_packing_bit_for_bit(words: list[int]) -> None:
     unpack(layout, Packer(layout).pack(rows, np.array([1, 0])), read, np.array([0, 1]))
 
     assert np.array_equal(rows, read)
+
+
+@given(events())
+def test_packing_overlooks_nothing_where_heads_are_empty(batch: list[Event]) -> None:
+    """Empty windows are not looked at when a row is packed; a head that lied would lose state."""
+    table = Table(PLAN.layout)
+    fold_list(PLAN, table, batch)
+    slots = np.arange(len(table))
+
+    whole = Packer(PLAN.layout).pack(table.whole_rows, slots)
+    assert Packer(PLAN.layout, PLAN.bodies).pack(table.whole_rows, slots) == whole
