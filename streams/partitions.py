@@ -3,7 +3,8 @@
 Promise   A Redis whose customers are spread over one number of shards is not used with another: their
           profiles would be looked for in the wrong place and begun anew.
 How       The first to use a Redis writes the number down; whoever comes later compares.
-Not here  Changing it: that moves customers between shards (`rapport reshard`).
+Not here  Changing it: that moves customers between shards. Their history is taken in anew, into another
+          Redis (docs/operations.md).
 """
 
 from typing import Final, Protocol
@@ -26,7 +27,7 @@ class PartitionsError(StreamsError):
     def __init__(self, ours: int, stored: int) -> None:
         super().__init__(
             f"this Redis holds customers in {stored} partitions, and the settings say {ours};"
-            f" set partitions to {stored}, or use another Redis or data folder"
+            f" set partitions to {stored}, or use another Redis or data folder and ingest the history anew"
         )
         self.stored = stored
 

@@ -4,7 +4,7 @@ Promise   Input topics that do not fit together are refused, with all that is wr
           unequal partition counts would tear shards apart without a sign.
 How       kafka-python's administration; committed offsets of the group as progress.
 Limits    REQUEST_MS_MAX a request; READ_SECONDS_MAX to look at what waits.
-Not here  Changing partition counts: that moves customers between shards (`rapport reshard`).
+Not here  Changing partition counts: that moves customers between shards, see partitions.py.
 """
 
 import socket

@@ -35,6 +35,7 @@ from tests.streams.metrics_filled import filled
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+PACKAGES = ("processors", "rules", "sinks", "streams", "benchmarks")
 NOW_MS = 1_800_000_000_000
 
 # A measured figure in a table, with where it was kept: | … | 4.1 µs | `reference: rival.cpu_us_per_event` |
@@ -140,6 +141,25 @@ def test_a_command_that_does_not_exist_is_refused() -> None:
         parsed(["rules", "guess"])
     with pytest.raises(click.UsageError):
         parsed(["topics", "create", "--quickly"])
+
+
+def test_commands_that_messages_and_headers_name_exist() -> None:
+    """Who is told to run a command that does not exist is left alone with the problem."""
+    sources = [file for name in PACKAGES for file in sorted((ROOT / name).rglob("*.py"))]
+    named = {
+        (file.name, *words)
+        for file in [*sources, *DOCUMENTS]
+        for words in re.findall(r"\brapport ([a-z]+)(?: ([a-z]+))?", file.read_text("utf-8"))
+    }
+    missing = []
+    for file, name, after in sorted(named):
+        command = main.commands.get(name)
+        inner = command.commands if isinstance(command, click.Group) else {}
+        if command is None or (inner and after and after not in inner):
+            missing.append((file, name, after))
+
+    assert len(named) >= 30
+    assert missing == []
 
 
 def test_make_targets_in_the_documents_exist() -> None:
