@@ -203,7 +203,7 @@ def _add_reading(routes: web.UrlDispatcher, reader: Reader) -> None:
             return problem(400, "bad_limit", detail)
         return _json({"actions": list(await reader.actions(limit))})
 
-    routes.add_get("/v1/customers/{id}", customer)
+    routes.add_get("/v1/customers/{id:[^/]+}", customer)  # by itself `{id}` takes no brackets
     routes.add_get("/v1/actions", actions)
 
 

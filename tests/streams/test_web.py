@@ -31,7 +31,7 @@ def actions(count: int) -> list[dict[str, object]]:
     ]
 
 
-@pytest.mark.parametrize("customer_id", ["c-1", "a/b", "ключ 😀", "50%", "?x#y"])
+@pytest.mark.parametrize("customer_id", ["c-1", "a/b", "ключ 😀", "50%", "?x#y", "{1}"])
 async def test_a_customer_is_told_as_stored(customer_id: str) -> None:
     """The view is stable JSON, whoever reads it and whatever the id is made of."""
     world = World()
