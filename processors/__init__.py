@@ -18,8 +18,10 @@ scores         everything that a model computes, as the step sees it
 health_score   the health kernel
 anomaly_score  the anomaly kernel
 averages       time averages of scores, for trends
+life_totals    orders, returns and open tickets of a whole life
 view           a customer as others read it
 view_fields    the fields of that, in their order
+view_text      the same JSON by a kernel, for many at a time
 layout         where the columns of a row stand; rows to bytes and back, also across layouts
 
 What rules and models meet, before any event:

@@ -28,24 +28,32 @@ from processors.anomaly_score import (
     KEPT_Z,
 )
 from processors.compiled import compiled
-from processors.health import BAND_TEXTS, HealthScore, any_of
-from processors.machine import Op
+from processors.health import BAND_TEXTS, HealthScore
+from processors.life_totals import open_tickets, total_of
 from processors.plan import PlanBuilder
-from processors.register import Named, Register
+from processors.register import Named
 from processors.tables import EVENTS, FIRST, NEWEST
-from processors.view_fields import ShownAnomaly, ShownCustomer, ShownReason
+from processors.view_fields import (
+    ANOMALIES,
+    BAND,
+    COMPUTED_MS,
+    EVENTS_COUNT,
+    FIRST_MS,
+    INTEGERS,
+    LAST_MS,
+    NUMBERS,
+    ORDERS,
+    ORDERS_AMOUNT,
+    REASONS,
+    REASONS_MAX,
+    ShownAnomaly,
+    ShownCustomer,
+    ShownReason,
+)
+from processors.view_text import VIEWS_AT_ONCE, ViewText
 
-REASONS_MAX: Final = 4
-_AT_ONCE: Final = 256  # customers whose numbers are Python objects at the same time
 POINTS_MIN: Final = 0.5  # what moves health less is not told
 _HUNDREDTHS: Final = 100.0
-
-# Columns of the gathered numbers and of the gathered integers.
-LEVEL, TREND, CONFIDENCE, ORDERS_AMOUNT, RETURNS_AMOUNT = range(5)
-NUMBERS: Final = 5
-BAND, EVENTS_COUNT, ORDERS, RETURNS, TICKETS, FIRST_MS, LAST_MS, COMPUTED_MS = range(8)
-REASONS, ANOMALIES = 8, 9
-INTEGERS: Final = 10
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -57,7 +65,7 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 @compiled("f8(f8)")
 def hundredths(value: float) -> float:
     """Rounded, so that the last bits of a sum, which depend on its order, do not show."""
-    return float(np.rint(value * _HUNDREDTHS) / _HUNDREDTHS)
+    return float(np.rint(value * _HUNDREDTHS) / _HUNDREDTHS + 0.0)  # no negative zero
 
 
 @compiled("i8(i8[::1], f8[:, ::1], i8, i8[::1], f8[::1])")
@@ -173,33 +181,36 @@ class View:
     kept: int
     numbers: Floats  # scratch space of `render`, as is integers: one thread at a time
     integers: Integers
+    text: ViewText
 
     @classmethod
     def compile(
         cls, builder: PlanBuilder, model_id: str, health: HealthScore, anomaly: AnomalyScore
     ) -> Self:
         """Ask for the counts of a whole life, which rules may name too."""
-        orders = _total(builder, "orders", "order.placed")
-        returns = _total(builder, "returns", "order.returned")
-        tickets = _open_tickets(builder)
+        orders = total_of(builder, "orders", "order.placed")
+        returns = total_of(builder, "returns", "order.returned")
+        tickets = open_tickets(builder)
         events = builder.aggregate(AggregateKind.TOTAL, builder.whole)
         builder.names["events_count"] = Named(builder.read(events, Reading.COUNT))
         shown = [health.level, health.trend, health.confidence, orders[1], returns[1]]
         shown += [health.band, orders[0], returns[0], tickets]
+        phrases = tuple(
+            ((each.signal.gives, each.component), (each.signal.costs, each.component))
+            for each in health.places
+        )
         return cls(
             model_id=model_id,
             shown=np.array(
                 [*(each.number for each in shown), anomaly.kept_at, anomaly.kept], dtype=np.int64
             ),
             places=np.array([each.register.number for each in health.places], dtype=np.int64),
-            phrases=tuple(
-                ((each.signal.gives, each.component), (each.signal.costs, each.component))
-                for each in health.places
-            ),
+            phrases=phrases,
             detectors=anomaly.names,
             kept=anomaly.kept,
-            numbers=np.empty((_AT_ONCE, NUMBERS + REASONS_MAX + 3 * anomaly.kept)),
-            integers=np.empty((_AT_ONCE, INTEGERS + REASONS_MAX + 2 * anomaly.kept), np.int64),
+            numbers=np.empty((VIEWS_AT_ONCE, NUMBERS + REASONS_MAX + 3 * anomaly.kept)),
+            integers=np.empty((VIEWS_AT_ONCE, INTEGERS + REASONS_MAX + 2 * anomaly.kept), np.int64),
+            text=ViewText(model_id, phrases),
         )
 
     def render(
@@ -213,32 +224,24 @@ class View:
     ) -> list[bytes]:
         """The views of these customers; see Scores.views for the arrays."""
         views: list[bytes] = []
-        for first in range(0, len(customer_ids), _AT_ONCE):
-            end = first + _AT_ONCE
+        for first in range(0, len(customer_ids), VIEWS_AT_ONCE):
+            end = first + VIEWS_AT_ONCE
             part = customer_ids[first:end]
             of = events[first:end]
             numbers = self.numbers[: len(part)]
             integers = self.integers[: len(part)]
             place = (registers, whole_rows.view(np.float64), whole_rows, slots, now_ms)
             gather(self.shown, self.places, *place, of, numbers, integers)
-            plain = numbers[:, : NUMBERS + REASONS_MAX].tolist()
-            counts = integers[:, : INTEGERS + REASONS_MAX].tolist()
+            written = self.text.write(part, numbers, integers)
             views += [
-                self._one(customer_id, plain[k], counts[k], numbers, integers, k)
-                for k, customer_id in enumerate(part)
+                self._one(part[k], numbers[k], integers[k]) if view is None else view
+                for k, view in enumerate(written)
             ]
         return views
 
-    def _one(
-        self,
-        customer_id: str,
-        plain: list[float],
-        counts: list[int],
-        numbers: Floats,
-        integers: Integers,
-        row: int,
-    ) -> bytes:
-        """One view; missing numbers become null. Of the arrays `row` is read where there are anomalies."""
+    def _one(self, customer_id: str, numbers: Floats, integers: Integers) -> bytes:
+        """One view in the general way, for what ViewText leaves; missing numbers become null."""
+        plain, counts = numbers.tolist(), integers.tolist()
         level, trend, confidence, orders_amount, returns_amount, *points = plain
         band, events, orders, returns, tickets, first_ms, last_ms, now_ms, moved, odd, *at = counts
         texts = self.phrases
@@ -249,8 +252,8 @@ class View:
                 BAND_TEXTS[band],
                 trend,
                 confidence,
-                [ShownReason(*texts[at[k]][points[k] < 0], points[k]) for k in range(moved)],
-                self._anomalies(numbers[row], integers[row], odd) if odd else [],
+                [_reason(texts[at[k]][points[k] < 0], points[k]) for k in range(moved)],
+                self._anomalies(numbers, integers, odd),
                 events,
                 orders,
                 orders_amount,
@@ -273,24 +276,5 @@ class View:
         return anomalies
 
 
-def _total(builder: PlanBuilder, name: str, event: str) -> tuple[Register, Register]:
-    """How many such events in a life, and their amounts; an event without an amount adds none."""
-    amount = builder.apply(Op.COALESCE, builder.number("amount"), builder.constant(0.0))
-    total = builder.aggregate(AggregateKind.TOTAL, any_of(builder, [event]), amount)
-    count = builder.read(total, Reading.COUNT)
-    amounts = builder.read(total, Reading.SUM)
-    builder.names[f"{name}_count"] = Named(count)
-    builder.names[f"{name}_amount"] = Named(amounts)
-    return count, amounts
-
-
-def _open_tickets(builder: PlanBuilder) -> Register:
-    """Tickets opened or opened again, less those resolved; never below 0."""
-    counts = [
-        builder.read(builder.aggregate(AggregateKind.TOTAL, any_of(builder, events)), Reading.COUNT)
-        for events in (["service.ticket_opened", "service.reopened"], ["service.resolved"])
-    ]
-    left = builder.apply(Op.SUB, *counts)
-    tickets = builder.apply(Op.MAX, left, builder.constant(0.0))
-    builder.names["tickets_open"] = Named(tickets)
-    return tickets
+def _reason(phrase: tuple[str, str], points: float) -> ShownReason:
+    return ShownReason(phrase[0], phrase[1], points)

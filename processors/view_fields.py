@@ -5,7 +5,18 @@ How       Structs, which msgspec writes faster than any dictionary.
 Not here  Where the values come from (view.py).
 """
 
+from typing import Final
+
 import msgspec
+
+REASONS_MAX: Final = 4
+
+# Columns of the numbers and of the integers that view.py gathers of each customer.
+LEVEL, TREND, CONFIDENCE, ORDERS_AMOUNT, RETURNS_AMOUNT = range(5)
+NUMBERS: Final = 5  # then the points of reasons, then three numbers for each anomaly
+BAND, EVENTS_COUNT, ORDERS, RETURNS, TICKETS, FIRST_MS, LAST_MS, COMPUTED_MS = range(8)
+REASONS, ANOMALIES = 8, 9
+INTEGERS: Final = 10  # then the places of reasons, then two integers for each anomaly
 
 
 class ShownReason(msgspec.Struct, gc=False):
