@@ -157,8 +157,7 @@ def run(
         return Outcome([], [], [], [], [], 0, 0, 0, 0, (0,) * len(STAGES))
     count = len(events)
     buffers = engine.buffers(count)
-    registers, status = buffers.registers, buffers.status
-    programs = engine.plan.programs
+    registers, status, programs = buffers.registers, buffers.status, engine.plan.programs
     marks = [perf_counter_ns()]
 
     # 1
@@ -186,7 +185,7 @@ def run(
         observe(Observed(events, registers, status[:count], verdicts.fires))
 
     # 5
-    states = status[:count].tolist()
+    states: list[int] = status[:count].tolist()
     last = _last_events(slots, states) if encode else {}
     changed_ids, rows, views = _changed(engine, table, buffers, events, last)
     dead = _late_letters(records, decoded, buffers, states) if LATE in states else []
