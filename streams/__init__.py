@@ -32,6 +32,7 @@ redis_executable    which one
 The Kafka log:
 
 kafka_settings      what each client of Kafka is told
+kafka_access        the settings' table [kafka]
 kafka_security      TLS and SASL, in the words of each client
 topics              made, checked and measured
 faust_log           the two planes together

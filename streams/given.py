@@ -81,6 +81,18 @@ def matching(pattern: re.Pattern[str], says: str) -> Callable[[Given], str]:
     return parse
 
 
+def choice(*words: str) -> Callable[[Given], str]:
+    """One of these words, in capitals or not."""
+
+    def parse(one: Given) -> str:
+        word = str(one.value).upper()
+        if word not in words:
+            raise ValueError(f"must be {', '.join(words[:-1])} or {words[-1]}")
+        return word
+
+    return parse
+
+
 def whole(least: int, most: int) -> Callable[[Given], int]:
     def parse(one: Given) -> int:
         digits = str(one.value)

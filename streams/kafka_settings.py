@@ -42,10 +42,8 @@ class KafkaSettings:
     group: str = "rapport"
     topic_prefix: str = ""
     session_timeout_ms: int = 10_000
-    fetch_min_bytes: int = 1  # 1: lowest latency; 2048 with 2 ms halves the CPU at 2,000 events/s
-    fetch_wait_ms_max: int = (
-        100  # also how long a newly assigned topic may wait for its first fetch
-    )
+    fetch_min_bytes: int = 1  # see kafka_access.py, also for the next
+    fetch_wait_ms_max: int = 100
     accept_gap: bool = (
         False  # go on at the log's start where it no longer holds what the fence wants
     )
@@ -56,7 +54,7 @@ class KafkaSettings:
         """The Kafka log that the settings name.
 
         Raises:
-            SettingsError: They name the embedded log.
+            SettingsError: They name the embedded log, or certificates that cannot be used.
         """
         if not isinstance(settings.log, KafkaLog):
             raise SettingsError(("log: this command needs Kafka; say --log kafka://HOST:PORT",))
@@ -66,6 +64,9 @@ class KafkaSettings:
             topic_prefix=settings.topic_prefix,
             session_timeout_ms=settings.session_timeout_ms,
             accept_gap=settings.accept_gap,
+            fetch_min_bytes=settings.kafka.fetch_min_bytes,
+            fetch_wait_ms_max=settings.kafka.fetch_wait_ms_max,
+            security=Security.of(settings.kafka),
         )
 
     @property

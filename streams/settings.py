@@ -7,7 +7,8 @@ How       Three sources become one flat map of dotted names (`endpoints.crm.url`
           name then has one parser. Paths in the file are relative to the file, other paths to the
           working directory.
 Limits    ENDPOINTS_MAX endpoints. Secrets are left out of `repr`, so that no log shows them.
-Not here  Reading one value (given.py). Whether a server answers: `rapport doctor`.
+Not here  Reading one value (given.py). The table [kafka] (kafka_access.py). Whether a server answers:
+          `rapport doctor`.
 """
 
 import re
@@ -36,11 +37,14 @@ from streams.given import (
     url,
     whole,
 )
+from streams.kafka_access import PARSERS as KAFKA_PARSERS
+from streams.kafka_access import KafkaAccess, contradictions
 
 __all__ = (
     "Address",
     "EmbeddedLog",
     "Endpoint",
+    "KafkaAccess",
     "KafkaLog",
     "Settings",
     "SettingsError",
@@ -95,6 +99,7 @@ class Settings:
     session_timeout_ms: int = 10_000
     accept_gap: bool = False  # go on at the log's start where it has lost what the fence wants
     token: str | None = field(default=None, repr=False)
+    kafka: KafkaAccess = field(default_factory=KafkaAccess)
     endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -102,6 +107,7 @@ def read(
     flags: Mapping[str, object],
     environment: Mapping[str, str],
     working_directory: Path = Path(),
+    defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> Settings:
     """Read the settings from all three places.
 
@@ -110,6 +116,7 @@ def read(
             name "settings" chooses the file.
         environment: usually `os.environ`.
         working_directory: where `rapport.toml` is looked for.
+        defaults: what a command takes instead of our own defaults.
 
     Raises:
         SettingsError: Anything is malformed, unknown or missing; all of it at once.
@@ -118,7 +125,7 @@ def read(
     'shop'
     """
     problems: list[str] = []
-    given: dict[str, Given] = {}
+    given = {name: Given(value, "default", working_directory) for name, value in defaults.items()}
     named = flags.get("settings") or environment.get(FILE_VARIABLE)
     file = working_directory / (str(named) if named else FILE_NAME)
     if named or file.exists():
@@ -209,8 +216,11 @@ def _parse(given: Mapping[str, Given], problems: list[str]) -> Settings:
         problems.append(f"endpoints: {len(endpoints)} are more than {ENDPOINTS_MAX}")
     if problems:
         return Settings()
+    fields = {name: values.pop(f"kafka.{name}", None) for name in KAFKA_PARSERS}
+    kafka = KafkaAccess(**{name: value for name, value in fields.items() if value is not None})  # type: ignore[arg-type]  # parsed above, by name
+    problems += contradictions(kafka)
     made = {name: Endpoint(name, **fields) for name, fields in endpoints.items()}  # type: ignore[arg-type]  # parsed above, by name
-    return Settings(**values, endpoints=MappingProxyType(made))  # type: ignore[arg-type]  # the same
+    return Settings(**values, kafka=kafka, endpoints=MappingProxyType(made))  # type: ignore[arg-type]  # the same
 
 
 def _endpoint_field(name: str) -> tuple[str, str]:
@@ -244,6 +254,7 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "session_timeout_ms": whole(SESSION_TIMEOUT_MS_MIN, SESSION_TIMEOUT_MS_MAX),
     "accept_gap": flag,
     "token": text,
+    **{f"kafka.{name}": parser for name, parser in KAFKA_PARSERS.items()},
 }
 _ENDPOINT_PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "url": url,

@@ -29,7 +29,7 @@ from processors.scores import Scores
 from rules.load import load
 from sinks.signing import Signer
 from streams.cli import main
-from streams.settings import Endpoint, Settings, read
+from streams.settings import Endpoint, KafkaAccess, Settings, read
 from tests.machine import ROOT, promtool, require
 from tests.streams.metrics_filled import filled
 
@@ -214,8 +214,9 @@ def test_the_receiver_in_the_documents_takes_what_we_sign_once(
 
 def test_every_setting_has_its_line_in_the_documents() -> None:
     """And no line is about a setting that is gone."""
-    told = set(re.findall(r"^\| `([a-z_]+(?:\.NAME\.[a-z_]+)?)` \|", OPERATIONS, re.MULTILINE))
-    there = {each.name for each in fields(Settings)} - {"endpoints"}
+    told = set(re.findall(r"^\| `([a-z_]+(?:\.NAME)?(?:\.[a-z_]+)?)` \|", OPERATIONS, re.MULTILINE))
+    there = {each.name for each in fields(Settings)} - {"endpoints", "kafka"}
+    there |= {f"kafka.{each.name}" for each in fields(KafkaAccess)}
     there |= {f"endpoints.NAME.{each.name}" for each in fields(Endpoint) if each.name != "name"}
     section = OPERATIONS.partition("## Settings")[2].partition("\n## ")[0]
 

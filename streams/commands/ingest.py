@@ -141,7 +141,7 @@ async def _appender(
         from streams.kafka_producer import KafkaAppender, KafkaProducer
         from streams.kafka_settings import KafkaSettings
 
-        kafka = KafkaSettings(settings.log.servers, topic_prefix=settings.topic_prefix)
+        kafka = KafkaSettings.of(settings)
         producer = KafkaProducer(kafka)
         try:
             yield KafkaAppender(kafka, producer)
