@@ -59,13 +59,11 @@ def parse(data: bytes) -> Model:
         ModelError: The file has mistakes; all are told.
     """
     problems: list[Problem] = []
+    if len(data) > MODEL_BYTES_MAX:
+        raise ModelError([Problem("the file", f"{len(data)} bytes", f"at most {MODEL_BYTES_MAX}")])
     try:
-        if len(data) > MODEL_BYTES_MAX:
-            raise ModelError(
-                [Problem("the file", f"{len(data)} bytes", f"at most {MODEL_BYTES_MAX}")]
-            )
         document = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad TOML, endless numbers; too deep
         raise ModelError([Problem("the file", str(error), "write it as TOML 1.0")]) from error
     top = StrictTable("", document, problems)
     name = top.text("name", chars_max=40)

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+INTEGER_BITS_MAX: Final = 64  # what TOML asks for; much longer ones cannot even be shown
 DURATION_MS_MAX: Final = 3_660 * 86_400_000  # ten years: beyond it a unit was mistaken
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)(ms|s|m|h|d|w)")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -67,12 +68,17 @@ class StrictTable:
         """Whether the key is there; does not take it."""
         return key in self._keys
 
-    def take(self, key: str, mend: str, *, needed: bool = True) -> object:
+    def take(self, key: str, mend: str, *, needed: bool = True, is_table: bool = False) -> object:
         """The raw value, or None; a needed one that is missing is noted."""
         self._taken.add(key)
         if key not in self._keys and needed:
             self.note(key, "this is missing", mend)
-        return self._keys.get(key)
+        value = self._keys.get(key)
+        # The numbers of a table are taken one by one.
+        if not (is_table and isinstance(value, dict)) and _is_endless(value):
+            self.note(key, "a number has more than 64 bits", mend)
+            return None
+        return value
 
     def number(self, key: str, least: float, most: float, *, default: float | None = None) -> float:
         """A finite number within [least, most]."""
@@ -153,7 +159,7 @@ class StrictTable:
 
     def table(self, key: str) -> "StrictTable":
         """A table inside this one. What a missing one lacks is not told key by key."""
-        value = self.take(key, f"add a table {self._place(key)}")
+        value = self.take(key, f"add a table {self._place(key)}", is_table=True)
         return StrictTable(
             self._place(key),
             {} if value is None else value,
@@ -184,3 +190,12 @@ class StrictTable:
 def _nearest(word: str, allowed: Collection[str]) -> str | None:
     found = difflib.get_close_matches(word, allowed, n=1)
     return f"did you mean {found[0]!r}?" if found else None
+
+
+def _is_endless(value: object) -> bool:
+    """Whether an integer is in it that TOML need not know, and that may be too long to be shown."""
+    if isinstance(value, list):
+        return any(map(_is_endless, value))
+    if isinstance(value, dict):
+        return any(map(_is_endless, value.values()))
+    return isinstance(value, int) and value.bit_length() > INTEGER_BITS_MAX

@@ -78,7 +78,9 @@ def _document(
         return None
     try:
         return tomllib.loads(text), positions(file, text)
-    except tomllib.TOMLDecodeError as error:
+    except (
+        ValueError
+    ) as error:  # TOMLDecodeError is one; a number of thousands of digits is another
         problems.append(_toml_problem(Positions(file, text), str(error)))
     except RecursionError:
         problems.append(

@@ -137,6 +137,8 @@ def test_a_value_where_a_table_should_be_is_told() -> None:
         (b"name = ", "Invalid value"),
         (b'name = "\xff"', "utf-8"),
         (b"#" * (MODEL_BYTES_MAX + 1), "bytes"),
+        (b"version = " + b"9" * 5_000, "Exceeds the limit"),
+        (b"name = " + b"[" * 5_000 + b"]" * 5_000, "recursion"),
     ],
 )
 def test_what_is_no_toml_is_told(data: bytes, what: str) -> None:
@@ -145,6 +147,17 @@ def test_what_is_no_toml_is_told(data: bytes, what: str) -> None:
 
     assert len(problems) == 1
     assert what in problems[0].what
+
+
+@pytest.mark.parametrize("value", ["0x{0}", "[[0x{0}], 1]", "[{{ a = 0x{0} }}]", "{{ a = 0x{0} }}"])
+def test_a_number_that_cannot_be_shown_is_told_all_the_same(value: str) -> None:
+    """A reload happens in a running engine, and a message that fails takes it down."""
+    endless = value.format("f" * 5_000)
+    for key in ("version", "kept", "of", "silence_counts", "evidence", "half_life"):
+        first, *_ = problems_of(model_text(**{key: "=" + endless + " #"}))
+
+        assert first.where.rpartition(".")[2] == key
+        assert "64 bits" in first.what
 
 
 def test_too_many_signals_are_refused() -> None:

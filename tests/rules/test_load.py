@@ -104,6 +104,7 @@ def test_a_target_that_is_none_is_told(then: str, said: str) -> None:
         ("[rule.a]\nwhen = '", "2:8", "not TOML"),
         ("[rule.a]\n[rule.a]", "2:8", "not TOML"),
         (b"[rule.a]\n  \xff", "2:3", "not UTF-8"),
+        ("a = " + "9" * 5_000, "1:5004", "not TOML: Exceeds the limit"),
     ],
 )
 def test_a_file_that_is_none_is_told(text: str | bytes, place: str, said: str) -> None:
