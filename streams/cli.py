@@ -1,7 +1,8 @@
 """The command line: `rapport`.
 
-Promise   Names are stable. Exit codes: 0 ok, 1 found problems, 2 usage. An error is a sentence that says
-          what, where and how to mend it; only a fault of ours shows a trace.
+Promise   Names are stable. Exit codes: 0 ok, 1 found problems, 2 usage; who names a file or folder that
+          is not there has called wrongly. An error is a sentence that says what, where and how to mend
+          it; only a fault of ours shows a trace.
 Not here  Each command: commands/.
 """
 
@@ -16,14 +17,14 @@ from streams.commands.customer import customer
 from streams.commands.dlq import dlq
 from streams.commands.doctor import doctor
 from streams.commands.ingest import ingest
-from streams.commands.options import DISTRIBUTION, Problems
+from streams.commands.options import DISTRIBUTION, Problems, UsageError
 from streams.commands.replay import replay
 from streams.commands.rules import rules
 from streams.commands.scale_out import gateway, relay, worker
 from streams.commands.schema import schema
 from streams.commands.topics import topics
 from streams.commands.up import up
-from streams.errors import StreamsError
+from streams.errors import MissingError, StreamsError
 
 EXPECTED: Final = (StreamsError, SinksError, RulesError)
 
@@ -38,6 +39,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
         try:
             return super().invoke(ctx)
+        except MissingError as error:
+            raise UsageError(str(error)) from error
         except EXPECTED as error:
             raise Problems(str(error)) from error
 

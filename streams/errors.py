@@ -1,8 +1,18 @@
 """What can go wrong between the engine and the world."""
 
+from pathlib import Path
+
 
 class StreamsError(Exception):
     """The base of this package's errors: catch it to catch them all."""
+
+
+class MissingError(StreamsError):
+    """A file or folder that the call or the settings name is not there."""
+
+    def __init__(self, path: Path, what: str = "file") -> None:
+        super().__init__(f"{path}: there is no such {what}")
+        self.path = path
 
 
 class StoreError(StreamsError):

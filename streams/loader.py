@@ -24,7 +24,7 @@ from processors.plan import PlanBuilder
 from processors.scores import Scores
 from rules.load import load
 from rules.ruleset import RuleSet
-from streams.errors import StreamsError
+from streams.errors import MissingError, StreamsError
 from streams.step import Engine, run
 
 FILES_MAX: Final = 1_000
@@ -63,6 +63,7 @@ class Sources:
 
         Raises:
             RulesError: Rules with mistakes; all are told.
+            MissingError: The model file or the folder of rules is not there.
             LoadError: A file cannot be read, the model has mistakes, or it is all too much.
         """
         model = self.read_model()
@@ -73,11 +74,13 @@ class Sources:
             raise LoadError(f"{self.place}: the rules do not fit into one plan: {error}") from error
 
     def read_model(self) -> Model:
-        """The model alone. Raises LoadError."""
+        """The model alone. Raises MissingError and LoadError."""
         if self.model is None:
             return default_model()
         try:
             return parse(self.model.read_bytes())
+        except FileNotFoundError as error:
+            raise MissingError(self.model) from error
         except OSError as error:
             raise LoadError(f"{self.model}: cannot be read: {error.strerror}") from error
         except ModelError as error:
@@ -101,7 +104,7 @@ def _rule_paths(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     if not place.is_dir():
-        raise LoadError(f"{place}: there is no such folder of rules")
+        raise MissingError(place, "folder of rules")
     found = sorted(path for path in place.rglob(f"*{ENDING}") if not _is_hidden(path, place))
     if len(found) > FILES_MAX:
         raise LoadError(f"{place}: has {len(found)} rule files, at most {FILES_MAX} are allowed")

@@ -24,6 +24,7 @@ from uuid import uuid4
 import duckdb
 
 from processors.batch import RECORDS_MAX
+from streams.errors import MissingError
 from streams.mapping import Column, check_columns, record_expression, time_expression
 from streams.source import Chunk, LinesSource, Source, SourceError, fingerprint_of_file
 
@@ -55,12 +56,15 @@ class QuerySource:
             sort: order the rows by time, and by id within a millisecond.
 
         Raises:
+            MissingError: There is no such file.
             SourceError: The SQL, a parameter or a column is not as it should be.
         """
         self.name = str(file)
         self._parameters = dict(parameters)
         try:
             self._text = file.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise MissingError(file) from error
         except (OSError, UnicodeDecodeError) as error:
             raise SourceError(f"{file}: cannot be read: {error}") from error
         # DuckDB makes this folder when it must spill, and removes it with the connection.

@@ -19,7 +19,7 @@ from typing import IO, Final, Protocol
 
 from processors.batch import RECORDS_MAX
 from processors.event import EVENT_BYTES_MAX
-from streams.errors import StreamsError
+from streams.errors import MissingError, StreamsError
 
 LINE_BYTES_MAX: Final = EVENT_BYTES_MAX + 1  # one more than is allowed: that is what is reported
 SAMPLE_BYTES: Final = 64 * 1024  # of a file's head and of its tail, for the fingerprint
@@ -126,7 +126,8 @@ def fingerprint_of_file(file: Path) -> str:
     """A hash of size, head and tail: a gigabyte is not read twice to see that it is the same.
 
     Raises:
-        SourceError: The file cannot be read.
+        MissingError: There is no such file.
+        SourceError: It cannot be read.
     """
     try:
         with file.open("rb") as stream:
@@ -134,6 +135,8 @@ def fingerprint_of_file(file: Path) -> str:
             size = file.stat().st_size
             stream.seek(max(0, size - SAMPLE_BYTES))
             tail = stream.read(SAMPLE_BYTES)
+    except FileNotFoundError as error:
+        raise MissingError(file) from error
     except OSError as error:
         raise SourceError(f"{file}: cannot be read: {error.strerror or error}") from error
     return hashlib.sha256(b"%d\n%b\n%b" % (size, head, tail)).hexdigest()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from streams.commands.options import (
+    RUNNING,
     Problems,
     as_json,
     parameters,
@@ -38,7 +39,7 @@ CHECKPOINTS: Final = Path(".rapport")  # where there is no folder of an embedded
 @click.option("--rate", type=click.FloatRange(min=0.001), help="Events a second at most.")
 @click.option("--again", is_flag=True, help="Begin at the first row, whatever was done before.")
 @as_json
-@settings_options("log", "http", "topic_prefix", "token")
+@settings_options("log", "http", "topic_prefix", "token", said=RUNNING)
 def ingest(
     settings: Settings,
     *,

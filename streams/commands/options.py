@@ -1,8 +1,9 @@
 """What commands share: options that are settings, what is told, and how.
 
-Promise   Whatever is wrong with settings, files or servers ends a command with a sentence on stderr and
-          exit code 1; a mistake in the call or in the settings with 2. Answers go to stdout, all else to
-          stderr. Colours and tables only where a person looks.
+Promise   Whatever is wrong with files or servers ends a command with a sentence on stderr and exit
+          code 1; a mistake in the call or in the settings with 2, and so does a file or folder that
+          they name and that is not there. Answers go to stdout, all else to stderr. Colours and tables
+          only where a person looks.
 Not here  Each command: the other files of this folder.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 import click
@@ -38,6 +40,14 @@ _OPTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "session_timeout_ms": ("MS", "Kafka's; how soon a dead worker is missed."),
     "token": ("TEXT", "What callers must show; better given as RAPPORT_TOKEN."),
 }
+_OF_KAFKA: Final[Mapping[str, str]] = {
+    "log": "kafka://HOST:PORT,…",
+    "redis": "Redis that the workers share.",
+}
+RUNNING: Final[Mapping[str, str]] = {  # for commands that call one
+    "http": "Where the Rapport that runs listens.",
+    "token": "What it wants to be shown; better given as RAPPORT_TOKEN.",
+}
 _SWITCHES: Final[Mapping[str, str]] = {
     "accept_gap": "Go on at the log's start where it has lost what comes next.",
 }
@@ -59,8 +69,21 @@ class Problems(click.ClickException):
             super().show(file)
 
 
-def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add these options, `--settings` and, with the log, `--data`; hand the command `settings`."""
+def settings_options(
+    *names: str,
+    only_kafka: bool = False,
+    said: Mapping[str, str] = MappingProxyType({}),
+    defaults: Mapping[str, str] = MappingProxyType({}),
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add these options and `--settings`; hand the command `settings`.
+
+    Args:
+        names: of the settings.
+        only_kafka: the command is about Kafka; with the embedded log there is `--data` besides `--log`.
+        said: help other than the usual, where a setting means something else to this command.
+        defaults: of this command, for settings that are given nowhere.
+    """
+    texts = {**(_OF_KAFKA if only_kafka else {}), **said}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
@@ -71,7 +94,7 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
                 if flags["log"] is not None:
                     raise UsageError("--data DIR means --log embedded:DIR; give one of the two")
                 flags["log"] = f"embedded:{data}"
-            return command(settings=settings_of(flags), **given)
+            return command(settings=settings_of(flags, defaults), **given)
 
         wrapped: Callable[..., Any] = with_settings
         for name in reversed(names):
@@ -81,8 +104,9 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
                 wrapped = click.option(option, name, is_flag=True, default=None, help=text)(wrapped)
                 continue
             metavar, text = _OPTIONS[name]
+            text = texts.get(name, text)
             wrapped = click.option(option, name, metavar=metavar, help=text)(wrapped)
-        if "log" in names:
+        if "log" in names and not only_kafka:
             text = "Folder of the embedded log; by default rapport-data."
             wrapped = click.option("--data", metavar="DIR", help=text)(wrapped)
         text = "Settings file; by default rapport.toml, if there is one."
@@ -91,10 +115,12 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
     return decorate
 
 
-def settings_of(flags: Mapping[str, object]) -> Settings:
-    """The settings with these flags over them."""
+def settings_of(
+    flags: Mapping[str, object], defaults: Mapping[str, object] = MappingProxyType({})
+) -> Settings:
+    """The settings with these flags over them, and these defaults under them."""
     try:
-        return read(flags, os.environ)
+        return read(flags, os.environ, defaults=defaults)
     except SettingsError as error:
         raise UsageError(str(error)) from error
 

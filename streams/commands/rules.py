@@ -8,6 +8,7 @@ import click
 
 from streams import kernels
 from streams.commands.options import (
+    RUNNING,
     Problems,
     as_json,
     fail,
@@ -22,9 +23,7 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from streams.step import Engine
 
-folder = click.argument(
-    "place", metavar="[DIR]", required=False, type=click.Path(path_type=Path, exists=True)
-)
+folder = click.argument("place", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 
 
 @click.group(short_help="Check, list and reload rule files.")
@@ -89,7 +88,7 @@ def list_(settings: Settings, *, place: Path | None, as_json: bool) -> None:
 @folder
 @click.option("--to", metavar="URL", help="A running Rapport; by default the one at --http.")
 @as_json
-@settings_options("rules", "model", "http", "token")
+@settings_options("rules", "model", "http", "token", said=RUNNING)
 def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: bool) -> None:
     """Make a running Rapport read its rules again; a DIR is checked here first."""
     if place is not None:

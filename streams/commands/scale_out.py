@@ -1,38 +1,38 @@
 """`rapport worker`, `rapport gateway` and `rapport relay`: the parts of the scale-out."""
 
 import logging
-from dataclasses import replace
+from typing import Final
 
 import click
 
 from streams import kernels, logs
 from streams.commands.cluster import kafka_settings
 from streams.commands.options import (
-    UsageError,
     say,
     settings_options,
     stdout,
     until_signalled,
     version,
 )
-from streams.given import Address, host_and_port
 from streams.settings import Settings
 
-SHARED = ("log", "redis", "group", "topic_prefix", "session_timeout_ms", "token")
-ANY_FREE = "127.0.0.1:0"  # many of them run on one machine
+SHARED: Final = ("log", "redis", "group", "topic_prefix", "session_timeout_ms", "token", "http")
+ANY_FREE: Final = {"http": "127.0.0.1:0"}  # many of them run on one machine
 
 
 @click.command(short_help="Fold the events of Kafka.")
 @click.option("--no-relay", is_flag=True, help="Deliver nothing; `rapport relay` does it.")
-@click.option("--http", metavar="HOST:PORT", default=ANY_FREE, help="Metrics and profiles.")
-@settings_options(*SHARED, "rules", "model", "accept_gap")
-def worker(settings: Settings, *, no_relay: bool, http: str) -> None:
+@settings_options(
+    *(*SHARED, "rules", "model", "accept_gap"),
+    only_kafka=True,
+    said={"http": "Where metrics and profiles are served; by default any free port."},
+    defaults=ANY_FREE,
+)
+def worker(settings: Settings, *, no_relay: bool) -> None:
     """Fold the events of Kafka into profiles in Redis, decide, and deliver.
 
-    Any number of workers share the shards. SIGTERM ends one in order. Without --http any free
-    port is listened at, and told.
+    Any number of workers share the shards. SIGTERM ends one in order.
     """
-    settings = _listening(settings, http)
     kafka = kafka_settings(settings, "a worker reads from Kafka")
     kernels.load(say)
     from streams.outfit import outfit_of
@@ -51,7 +51,7 @@ def worker(settings: Settings, *, no_relay: bool, http: str) -> None:
 
 
 @click.command(short_help="Take events in over HTTP, into Kafka.")
-@settings_options(*SHARED, "http")
+@settings_options(*SHARED, only_kafka=True)
 def gateway(settings: Settings) -> None:
     """Take events in over HTTP and write them to Kafka; show profiles when Redis is known."""
     kafka = kafka_settings(settings, "a gateway writes to Kafka")
@@ -66,14 +66,17 @@ def gateway(settings: Settings) -> None:
 
 
 @click.command(short_help="Deliver for workers that do not.")
-@click.option("--http", metavar="HOST:PORT", default=ANY_FREE, help="Metrics.")
-@settings_options(*SHARED)
-def relay(settings: Settings, *, http: str) -> None:
+@settings_options(
+    *SHARED,
+    only_kafka=True,
+    said={"http": "Where metrics are served; by default any free port."},
+    defaults=ANY_FREE,
+)
+def relay(settings: Settings) -> None:
     """Deliver the actions of workers that run with --no-relay.
 
     One delivers at a time: a second one waits until the first has ended.
     """
-    settings = _listening(settings, http)
     kafka = kafka_settings(settings, "a relay alone is for Kafka, and `rapport up` has its own")
     from streams.clock import SystemClock
     from streams.lone_relay import run
@@ -85,14 +88,6 @@ def relay(settings: Settings, *, http: str) -> None:
             settings, kafka, Metrics(version()), SystemClock(), stdout(), stop, _started
         )
     )
-
-
-def _listening(settings: Settings, given: str) -> Settings:
-    """The settings with this address over that of the gateway."""
-    try:
-        return replace(settings, http=Address(*host_and_port(given)))
-    except ValueError as error:
-        raise UsageError(f"--http: {error}") from error
 
 
 def _started(url: str) -> None:

@@ -25,7 +25,11 @@ def topics() -> None:
 @topics.command(short_help="Make the topics that are missing.")
 @click.option("--replication", type=click.IntRange(1), default=3, show_default=True)
 @as_json
-@settings_options("log", "topic_prefix", "partitions")
+@settings_options(
+    *("log", "topic_prefix", "partitions"),
+    only_kafka=True,
+    said={"partitions": "Partitions of each topic; 4 when not given."},
+)
 def create(settings: Settings, *, replication: int, as_json: bool) -> None:
     """Make the topics that are missing, all input topics with the same number of partitions."""
     from streams import topics
@@ -39,7 +43,7 @@ def create(settings: Settings, *, replication: int, as_json: bool) -> None:
 
 @topics.command(short_help="How far behind we are in each topic.")
 @as_json
-@settings_options("log", "redis", "group", "topic_prefix")
+@settings_options("log", "redis", "group", "topic_prefix", only_kafka=True)
 def lag(settings: Settings, *, as_json: bool) -> None:
     """How many records wait in each topic and shard, and how old the oldest is.
 

@@ -1,6 +1,8 @@
 """The command line: its names, its exit codes, and what it says to whom."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +163,23 @@ def test_a_replay_of_a_query_takes_its_parameters_and_writes_features(tmp_path: 
     assert features.stat().st_size > 0
 
 
+@pytest.mark.slow
+def test_a_replay_of_a_query_ends_without_a_word(tmp_path: Path) -> None:
+    """DuckDB complains for forty lines where the collector was told to leave its objects alone."""
+    sql = tmp_path / "one.sql"
+    sql.write_text(
+        "SELECT 'a' AS id, 'click' AS type, 'view' AS action, 'c' AS customer_id, 1700000000000 AS at_ms"
+    )
+    code = "import sys; from streams.cli import main; main()"
+    call = [sys.executable, "-c", code, "replay", "--sql", str(sql), "--json"]
+    ended = subprocess.run(call, capture_output=True, text=True, check=True)
+    after = ended.stderr.rpartition("…")[2]  # kernels may have been compiled, and that is told
+
+    assert json.loads(ended.stdout)["events_admitted"] == 1
+    assert "leaked" not in ended.stderr
+    assert after.strip() == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -179,6 +198,15 @@ def test_a_replay_of_a_query_takes_its_parameters_and_writes_features(tmp_path: 
         (("topics", "lag"), "topics are Kafka's"),
         (("customer",), "Missing argument 'ID'"),
         (("no-such-command",), "No such command"),
+        (("worker", "--data", "x"), "No such option"),
+        (("replay", "gone.jsonl"), "gone.jsonl: there is no such file"),
+        (("replay", "--sql", "gone.sql"), "gone.sql: there is no such file"),
+        (("ingest", "gone.jsonl"), "gone.jsonl: there is no such file"),
+        (("rules", "check", "gone"), "gone: there is no such folder of rules"),
+        (("rules", "list", "--rules", "gone"), "gone: there is no such folder of rules"),
+        (("rules", "reload", "gone"), "gone: there is no such folder of rules"),
+        (("rules", "check", "--model", "gone.toml"), "gone.toml: there is no such file"),
+        (("rules", "check", "--settings", "gone.toml"), "gone.toml: cannot be read"),
     ],
 )
 def test_a_mistake_in_the_call_has_exit_code_2(arguments: tuple[str, ...], says: str) -> None:
@@ -203,20 +231,17 @@ def test_mistakes_in_the_settings_are_told_all_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("replay", "gone.jsonl"), "gone.jsonl: cannot be read"),
         (("replay", "events.csv"), "is none of .jsonl"),
-        (("rules", "list", "--rules", "gone"), "gone: there is no such folder of rules"),
-        (("rules", "check", "--model", "gone.toml"), "gone.toml: cannot be read"),
         (("customer", "c-1"), "start it with `rapport up"),
         (("dlq", "list"), "start it with `rapport up"),
         (("rules", "reload", "--http", "127.0.0.1:1"), "no Rapport answers at"),
         (("ingest", "a.jsonl", "--to", "http://127.0.0.1:1"), "no Rapport answers at"),
     ],
 )
-def test_what_is_not_there_is_a_sentence_and_exit_code_1(
+def test_what_cannot_be_used_is_a_sentence_and_exit_code_1(
     tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
-    """What is wrong, where, and how to mend it."""
+    """What is wrong, where, and how to mend it. The call itself was right."""
     (tmp_path / "a.jsonl").write_text(event(1))
     (tmp_path / "events.csv").write_text("id\n1\n")
     result = called(*arguments)
@@ -242,6 +267,19 @@ def test_doctor_finds_what_is_there_and_what_is_not(tmp_path: Path) -> None:
     assert ill.exit_code == 1
     assert states["rules"] == "problem"
     assert states["settings"] == "ok"
+
+
+def test_doctor_does_not_miss_what_the_demo_brings(tmp_path: Path) -> None:
+    """Beside the first `rapport up --demo` there is nothing to mend."""
+    folder = tmp_path / "rapport-data"
+    folder.mkdir()
+    without = json.loads(called("doctor", "--json").stdout)["findings"]
+    (folder / "demo.json").write_text("{}")
+    with_demo = json.loads(called("doctor", "--json").stdout)["findings"]
+    states = [{each["part"]: each["state"] for each in found} for found in (without, with_demo)]
+
+    assert [each["endpoints"] for each in states] == ["note", "ok"]
+    assert "rapport up --demo" in next(e["detail"] for e in with_demo if e["part"] == "endpoints")
 
 
 def test_benchmarks_that_are_not_there_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

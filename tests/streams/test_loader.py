@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rules.errors import RulesError
+from streams.errors import MissingError
 from streams.loader import FILES_MAX, LoadError, Sources, packs
 
 RULE = """
@@ -53,7 +54,7 @@ def test_an_empty_folder_is_a_set_without_rules(tmp_path: Path) -> None:
     ("model", "rules", "says"),
     [
         (None, "gone", "gone: there is no such folder of rules"),
-        ("gone.toml", None, "gone.toml: cannot be read"),
+        ("gone.toml", None, "gone.toml: there is no such file"),
         ("bad.toml", None, "bad.toml: the model has mistakes"),
     ],
 )
@@ -66,7 +67,7 @@ def test_what_cannot_be_read_is_named(
         None if model is None else tmp_path / model, None if rules is None else tmp_path / rules
     )
 
-    with pytest.raises(LoadError, match=says):
+    with pytest.raises((LoadError, MissingError), match=says):
         sources.engine()
 
 

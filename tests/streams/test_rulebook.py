@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from streams.clock import ManualClock
-from streams.loader import LoadError, Sources
+from streams.errors import MissingError
+from streams.loader import Sources
 from streams.metrics import Metrics
 from streams.rulebook import POLL_MS, Rulebook
 
@@ -126,10 +127,10 @@ async def test_a_folder_that_goes_away_keeps_the_rules(world: World) -> None:
 
     assert await world.rulebook.reload() is False
     assert world.versions == [1]
-    assert isinstance(world.rulebook.error, LoadError)
+    assert isinstance(world.rulebook.error, MissingError)
 
 
 async def test_the_first_set_must_be_good(tmp_path: Path) -> None:
     """Nobody wants a start that does nothing."""
-    with pytest.raises(LoadError):
+    with pytest.raises(MissingError):
         Rulebook(Sources(rules=tmp_path / "gone"), Metrics("test"), ManualClock())
