@@ -14,7 +14,8 @@ Routes
     GET  /v1/rules                {"rules": [{"name", "version", …}, …], "error": null, or what is
                                   wrong with the files, so that older rules are still in force}
     POST /v1/rules/reload         the same, after reading the files again; 422 when they have mistakes
-    GET  /v1/alerts               {"alerts": […]}
+    GET  /v1/alerts?limit=N       {"alerts": […]}: of the newest ACTIONS_LISTED_MAX actions those that
+                                  are alerts, as above
     GET  /livez, /readyz          {"ok", "checks": {part: {"ok", "detail"}}}, 200 or 503
     GET  /metrics                 Prometheus
 """
@@ -84,7 +85,6 @@ class Ports:
     reader: Reader | None = None
     rules: Callable[[], Mapping[str, Any]] | None = None  # and what is wrong with their files
     reload: Callable[[], Awaitable[bool]] | None = None  # whether the files are in force now
-    alerts: Callable[[], Listed] | None = None
     shards: Callable[[], Sequence[ShardStatus]] | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict)  # redis, log
 
@@ -103,8 +103,6 @@ def application(ports: Ports, address: Address, token: str | None) -> web.Applic
         _add_reading(routes, ports.reader)
     if ports.rules is not None:
         _add_rules(routes, ports.rules, ports.reload)
-    if ports.alerts is not None:
-        routes.add_get("/v1/alerts", _listing("alerts", ports.alerts))
     _add_operation(routes, ports)
     return made
 
@@ -196,15 +194,34 @@ def _add_reading(routes: web.UrlDispatcher, reader: Reader) -> None:
         return _json(view)
 
     async def actions(request: web.Request) -> web.Response:
-        given = request.query.get("limit", str(ACTIONS_LISTED))
-        limit = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0  # noqa: PLR2004  digits
-        if not 1 <= limit <= ACTIONS_LISTED_MAX:
-            detail = f"limit is {given!r}; it must be from 1 to {ACTIONS_LISTED_MAX}"
-            return problem(400, "bad_limit", detail)
+        limit = _limit(request)
+        if limit is None:
+            return _bad_limit(request)
         return _json({"actions": list(await reader.actions(limit))})
+
+    async def alerts(request: web.Request) -> web.Response:
+        limit = _limit(request)
+        if limit is None:
+            return _bad_limit(request)
+        newest = await reader.actions(ACTIONS_LISTED_MAX)
+        found = [each for each in newest if each["target"]["kind"] == "alert"]
+        return _json({"alerts": found[:limit]})
 
     routes.add_get("/v1/customers/{id:[^/]+}", customer)  # by itself `{id}` takes no brackets
     routes.add_get("/v1/actions", actions)
+    routes.add_get("/v1/alerts", alerts)
+
+
+def _limit(request: web.Request) -> int | None:
+    """How many a caller wants; None: what it says is no such number."""
+    given = request.query.get("limit", str(ACTIONS_LISTED))
+    limit = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0  # noqa: PLR2004  digits
+    return limit if 1 <= limit <= ACTIONS_LISTED_MAX else None
+
+
+def _bad_limit(request: web.Request) -> web.Response:
+    detail = f"limit is {request.query['limit']!r}; it must be from 1 to {ACTIONS_LISTED_MAX}"
+    return problem(400, "bad_limit", detail)
 
 
 def _add_rules(
@@ -227,13 +244,6 @@ def _add_rules(
     routes.add_get("/v1/rules", told)
     if reload is not None:
         routes.add_post("/v1/rules/reload", reloaded)
-
-
-def _listing(name: str, listed: Callable[[], Listed]) -> Handler:
-    async def answer(_: web.Request) -> web.Response:
-        return _json({name: list(listed())})
-
-    return answer
 
 
 def _add_operation(routes: web.UrlDispatcher, ports: Ports) -> None:

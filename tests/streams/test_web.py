@@ -26,6 +26,7 @@ def actions(count: int) -> list[dict[str, object]]:
             "reason": "Bought much",
             "at_ms": number,
             "status": "delivered",
+            "target": {"kind": "webhook" if number % 3 else "alert", "name": "risk"},
         }
         for number in range(count)
     ]
@@ -78,14 +79,31 @@ async def test_a_limit_that_is_none_is_refused(limit: str) -> None:
         assert answer.status == 400
 
 
+async def test_alerts_are_those_among_the_newest_actions() -> None:
+    """Who is on call asks what was rung, and whether it arrived."""
+    world = World()
+    world.store.newest_last = [*actions(7)]
+    async with opened(world) as client:
+        every = (await (await client.get("/v1/alerts")).json())["alerts"]
+        one = (await (await client.get("/v1/alerts?limit=1")).json())["alerts"]
+        refused = await client.get("/v1/alerts?limit=0")
+
+    assert [(each["id"], each["status"]) for each in every] == [
+        ("act_6", "delivered"),
+        ("act_3", "delivered"),
+        ("act_0", "delivered"),
+    ]
+    assert one == every[:1]
+    assert refused.status == 400
+
+
 async def test_rules_are_listed_and_what_has_no_port_has_no_route() -> None:
-    """An empty list of alerts would say that all is quiet."""
+    """An empty list would say that there is nothing."""
     async with opened(World()) as client:
         rules = await (await client.get("/v1/rules")).json()
         assert rules == {"rules": [{"name": "vip", "version": 2}]}
+    async with opened(World(), reader=None, appender=None) as client:
         assert (await client.get("/v1/alerts")).status == 404
-    async with opened(World(), alerts=lambda: [{"id": "a"}], appender=None) as client:
-        assert await (await client.get("/v1/alerts")).json() == {"alerts": [{"id": "a"}]}
         assert (await client.post("/v1/events")).status == 404
 
 
