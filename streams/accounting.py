@@ -75,4 +75,6 @@ def count(metrics: Metrics, work: Work, took_ns: int, now_ms: float) -> None:
     if work.dead:
         metrics.dead_letters(letter.reason for letter in work.dead)
     if outcome.actions:
-        metrics.fired(action.rule for action in outcome.actions)
+        # A rule with two targets has fired once.
+        fires = dict.fromkeys((each.rule, each.customer_id, each.cause) for each in outcome.actions)
+        metrics.fired(rule for rule, _, _ in fires)
