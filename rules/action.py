@@ -23,7 +23,7 @@ class Target(msgspec.Struct, frozen=True):
     severity: str = ""  # alerts only
 
 
-class Action(msgspec.Struct, frozen=True):
+class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing to do, with its cause."""
 
     id: str
@@ -36,6 +36,7 @@ class Action(msgspec.Struct, frozen=True):
     reason: str
     target: Target
     data: dict[str, float | str | None]  # the values that the rule read, by name
+    is_stale: bool = False  # its cause was no news when it arrived: to be recorded, not delivered
 
 
 def action_id(rule: str, version: int, customer_id: str, cause: str, target: int) -> str:

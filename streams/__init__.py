@@ -53,6 +53,7 @@ fence               who owns a shard, and how far it has come
 shard               an owned shard, from records to commit
 rows                profile rows, read for the table
 step                one batch, from events to everything that is to be stored and done: the engine
+staleness           actions whose cause was no news when it arrived
 commit              one compare-and-set of everything that a batch has changed
 torn_tail           what a crash leaves at the end of Redis' file
 patience            the same work again, while Redis or the log is away

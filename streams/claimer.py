@@ -28,7 +28,12 @@ class Claimer:
     """Remembers what it has claimed. For one thread."""
 
     def __init__(
-        self, store: StoreAddress, engines: Engines, ports: Ports, now_ms: Callable[[], int]
+        self,
+        store: StoreAddress,
+        engines: Engines,
+        ports: Ports,
+        now_ms: Callable[[], int],
+        stale_ms: int | None = None,
     ) -> None:
         """Prepare to claim.
 
@@ -37,11 +42,13 @@ class Claimer:
             engines: answers with the engine to step with; asked before each step.
             ports: what the shards tell the world.
             now_ms: the wall clock: a token is never older.
+            stale_ms: from what age on a cause is no news (staleness.py); None: it always is.
         """
         self._store = store
         self._engines = engines
         self._ports = ports
         self._now_ms = now_ms
+        self._stale_ms = stale_ms
         self._last: dict[int, tuple[int, Shard]] = {}  # by shard: generation, and what was claimed
 
     def __call__(self, number: int, generation: int, forced: bool = False) -> Shard:  # noqa: FBT001, FBT002  as ownership.Claim has it
@@ -88,6 +95,7 @@ class Claimer:
             Rows(rows, number),
             StandingWatch(connection, number, claim),
             partitions,
+            self._stale_ms,
         )
         try:
             for sequence, actions in shard.pending():

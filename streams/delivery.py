@@ -10,6 +10,7 @@ How       A record that extends the action, so that its JSON has the action's me
     given_up   the last attempt of the schedule failed
     rejected   nobody can take it: there is no such endpoint, or trying again cannot help
     disabled   its endpoint takes nothing any more
+    stale      its cause was no news when it arrived (staleness.py), so it is not to be delivered
 
 Not here  Where records are kept (receipts.py).
 """
@@ -23,17 +24,20 @@ from sinks.payload import values
 from sinks.retry import Policy, due_ms
 from sinks.sink import Delivered, Receipt, Rejected
 
-Status: TypeAlias = Literal["pending", "retrying", "delivered", "given_up", "rejected", "disabled"]
+Status: TypeAlias = Literal[
+    "pending", "retrying", "delivered", "given_up", "rejected", "disabled", "stale"
+]
 DEAD: Final[frozenset[Status]] = frozenset({"given_up", "rejected", "disabled"})
 NOTE_CHARS_MAX: Final = 300
+STALE_NOTE: Final = "when its cause arrived, it was older than `stale_after` allows"
 
 
 class Delivery(Action, frozen=True, kw_only=True):
     status: Status
     updated_ms: int
-    attempts: int = 0
-    due_ms: int | None = None  # of the next attempt; set exactly while it waits in Redis
-    note: str = ""  # what the receiver said last
+    attempts: int
+    due_ms: int | None  # of the next attempt; set exactly while it waits in Redis
+    note: str  # what the receiver said last
 
     @property
     def lane(self) -> str:
@@ -44,14 +48,20 @@ class Delivery(Action, frozen=True, kw_only=True):
         return f"{self.target.kind}:{self.target.name}"
 
 
+def opened(action: Action, now_ms: int) -> Delivery:
+    """The delivery of an action as it was committed: pending, or stale and so at its end."""
+    delivery = pending(action, now_ms)
+    return ended(delivery, "stale", STALE_NOTE, now_ms) if action.is_stale else delivery
+
+
 def pending(action: Action, now_ms: int) -> Delivery:
-    """The delivery of an action that was just decided.
+    """The delivery of an action that is to be delivered.
 
     What is missing among the values goes now, as JSON would lose it anyway and bytes must not change.
     """
     fields = {name: getattr(action, name) for name in Action.__struct_fields__}
-    fields["data"] = values(action)
-    return Delivery(**fields, status="pending", updated_ms=now_ms)
+    fields |= {"data": values(action), "is_stale": False}  # the status says it from here on
+    return Delivery(**fields, status="pending", updated_ms=now_ms, attempts=0, due_ms=None, note="")
 
 
 def after(delivery: Delivery, receipt: Receipt, policy: Policy, now_ms: int) -> Delivery:

@@ -1,7 +1,7 @@
 """Dispatch: from actions in hand to attempts under way, and from receipts to what is to be recorded.
 
 Promise   An action is in one place at a time: queued, under way, or to be recorded. Whatever its
-          endpoint does, it comes out as a record: delivered, dead, or waiting for its next attempt.
+          endpoint does, it comes out as a record: delivered, stale, dead, or waiting for its next attempt.
 How       One lane an endpoint. A full lane, and one whose breaker is open, sends deliveries on to
           wait in Redis. Nothing here awaits but the attempts, each a task of its own.
 Limits    One lane a target that rules name, each with its bounds; RECENT_MAX ids.
@@ -17,7 +17,7 @@ from typing import Final
 from rules.action import Action
 from sinks.sink import Delivered, Receipt, RetryAfter
 from streams.clock import Clock
-from streams.delivery import Delivery, Status, after, ended, parked, pending
+from streams.delivery import Delivery, Status, after, ended, opened, parked
 from streams.lane import Destination, Lane
 from streams.owned import OwnedShard, Parcel
 from streams.receipts import LaneState
@@ -56,9 +56,13 @@ class Dispatch:
         shard.take(sequence, list(fresh))
         lanes = []
         for action in fresh.values():
-            delivery = pending(action, now_ms)
-            lane = self.lane(delivery.lane)
+            delivery = opened(action, now_ms)
             parcel = Parcel(shard, sequence, delivery, now_ms)
+            if delivery.status == "stale":
+                shard.held[action.id] = parcel
+                self._record(parcel, delivery)
+                continue
+            lane = self.lane(delivery.lane)
             recent = self._recent.get(action.id)
             if self._is_flying(lane, parcel):
                 continue

@@ -12,14 +12,17 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from rules.duration import DURATION_MS_MAX, UNITS_MS
 from sinks.errors import SecretError
 from sinks.signing import Signer
 
 PORT_MAX: Final = 65_535
+NEVER: Final = "never"
 
 _WORDS_TRUE: Final = ("true", "yes", "on", "1")
 _WORDS_FALSE: Final = ("false", "no", "off", "0")
@@ -103,6 +106,20 @@ def whole(least: int, most: int) -> Callable[[Given], int]:
         return int(digits)
 
     return parse
+
+
+def duration(one: Given) -> timedelta | None:
+    """A time such as `90m`, `1d` or `2w`; None for "never"."""
+    words = str(one.value).strip().lower()
+    if words == NEVER:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9})([a-z]{1,2})", words)
+    if found is None or found[2] not in UNITS_MS:
+        raise ValueError(f'must be a time such as "90m" or "1d", or "{NEVER}", got {one.value!r}')
+    value_ms = int(found[1]) * UNITS_MS[found[2]]
+    if not 0 < value_ms <= DURATION_MS_MAX:
+        raise ValueError(f"must be more than nothing and at most ten years, got {one.value!r}")
+    return timedelta(milliseconds=value_ms)
 
 
 def flag(one: Given) -> bool:

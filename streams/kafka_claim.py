@@ -24,7 +24,8 @@ def claim_of(
     clock: Clock,
     deliveries: Deliveries,
     also: Stored = lambda _work, _took_ns: None,
+    stale_ms: int | None = None,
 ) -> Claim:
-    """A claim for one thread; `also` is told of each commit."""
+    """A claim for one thread; `also` is told of each commit. `stale_ms` is as in Claimer."""
     ports = ports_of(metrics, KafkaDeadLetters(kafka), deliveries, also)
-    return telling(Claimer(store, engines, ports, clock.now_ms), deliveries)
+    return telling(Claimer(store, engines, ports, clock.now_ms, stale_ms), deliveries)

@@ -183,7 +183,7 @@ class Metrics:
     # Rules, actions and the relay
 
     def _make_for_actions(self) -> None:
-        self._fires = self._tally("fires_total", "Actions decided", "rule")
+        self._fires = self._tally("fires_total", "Times that a rule fired", "rule")
         self._rules_seen: set[str] = set()
         self._rules = self._gauge("rules", "Rules in force")
         self._reloads = self._counter("rules_reloads_total", "Reloads of the rules", "result")
@@ -212,7 +212,7 @@ class Metrics:
         self._reloads.labels(result).inc()
 
     def action(self, result: str, kind: str) -> None:
-        """Count an attempt: "delivered", "retry", "rejected" or "expired", to a target's kind."""
+        """Count "delivered", "retry", "rejected", "expired", or "stale" which is never tried."""
         self._actions.labels(result, kind).inc()
 
     def delivered(self, delays_ms: Sequence[float]) -> None:

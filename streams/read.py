@@ -15,7 +15,7 @@ import msgspec
 
 from processors.partition import partition_of
 from streams import outbox
-from streams.delivery import pending
+from streams.delivery import opened
 from streams.errors import StreamsError
 from streams.fence import Fence
 from streams.keys import Keys
@@ -84,7 +84,7 @@ class StoreReader:
         names = [keys.outbox(sequence) for sequence in range(first, last + 1)]
         replies = await self._connection.ask([("GET", name) for name in names]) if names else []
         return [
-            msgspec.to_builtins(pending(action, action.at_ms))
+            msgspec.to_builtins(opened(action, action.at_ms))
             for name, entry in zip(names, map(text_of, replies), strict=True)
             if entry is not None
             for action in outbox.decode(name, entry)

@@ -35,6 +35,7 @@ RESULTS: Final[Mapping[Status, str]] = {
     "rejected": "rejected",
     "given_up": "expired",
     "disabled": "rejected",
+    "stale": "stale",
 }
 
 Changed = Callable[[Delivery], None]

@@ -15,6 +15,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +27,7 @@ from streams.given import (
     EmbeddedLog,
     Given,
     KafkaLog,
+    duration,
     flag,
     http,
     log,
@@ -98,9 +100,14 @@ class Settings:
     partitions: int = 4
     session_timeout_ms: int = 10_000
     accept_gap: bool = False  # go on at the log's start where it has lost what the fence wants
+    stale_after: timedelta | None = timedelta(days=1)  # see staleness.py; None: never
     token: str | None = field(default=None, repr=False)
     kafka: KafkaAccess = field(default_factory=KafkaAccess)
     endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def stale_ms(self) -> int | None:
+        return None if self.stale_after is None else self.stale_after // timedelta(milliseconds=1)
 
 
 def read(
@@ -253,6 +260,7 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "partitions": whole(1, PARTITIONS_MAX),
     "session_timeout_ms": whole(SESSION_TIMEOUT_MS_MIN, SESSION_TIMEOUT_MS_MAX),
     "accept_gap": flag,
+    "stale_after": duration,
     "token": text,
     **{f"kafka.{name}": parser for name, parser in KAFKA_PARSERS.items()},
 }

@@ -14,7 +14,7 @@ After an error
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter_ns
 from typing import Protocol, TypeAlias
 
@@ -32,6 +32,7 @@ from streams.fence import Fence
 from streams.keys import Keys
 from streams.outbox import Committed, Outbox, encode, pending
 from streams.rows import Rows
+from streams.staleness import judged
 from streams.step import Engine, Outcome, run
 from streams.store import text_of
 
@@ -97,10 +98,23 @@ class Shard:
         rows: Rows,
         watch: StandingWatch,
         partitions: int | None,
+        stale_ms: int | None,
     ) -> None:
-        """Take over what the claimer has prepared; `partitions` is how many shards there are."""
+        """Take over what the claimer has prepared.
+
+        Args:
+            engines: which engine to step with.
+            engine: the one whose layout the table has.
+            table: rows as stored.
+            ports: what the shard tells the world.
+            rows: where rows are read.
+            watch: the claim.
+            partitions: how many shards there are.
+            stale_ms: from what age on a cause is no news (staleness.py); None: it always is.
+        """
         self.number = watch.number
         self._partitions = partitions
+        self._stale_ms = stale_ms
         self.engine = engine
         self.table = table  # rows in the layout of `engine`
         self._engines = engines
@@ -149,6 +163,9 @@ class Shard:
         self._load(missing, [event.customer_id for event in decoded.events])
         self._steps_open += 1
         outcome = run(self.engine, self.table, records, decoded, self.number)
+        if outcome.actions and self._stale_ms is not None:
+            actions = judged(outcome.actions, records, decoded, self._stale_ms)
+            outcome = replace(outcome, actions=actions)
         dead = [*decoded.dead, *outcome.dead]
         return Work(self, dict(offsets), records.times_ms, outcome, dead)
 

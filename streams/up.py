@@ -159,7 +159,7 @@ async def _folding(
     loop = asyncio.get_running_loop()
     dead_letters = RedisDeadLetters(Connection(store))
     ports = ports_of(outfit.metrics, dead_letters, deliveries, outfit.stored)
-    claimer = Claimer(store, outfit.engines, ports, outfit.clock.now_ms)
+    claimer = Claimer(store, outfit.engines, ports, outfit.clock.now_ms, outfit.settings.stale_ms)
     claims = Claims(telling(claimer, deliveries), patience_ms=0)
     log = RedisLog(
         store,

@@ -92,6 +92,7 @@ async def run(
             outfit.clock,
             deliveries,
             outfit.stored,
+            outfit.settings.stale_ms,
         )
         log = FaustLog(kafka, claim, trouble_of(outfit.metrics))
         works = (outfit.rulebook.watch(stop), _observe(outfit, log))

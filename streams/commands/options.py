@@ -38,6 +38,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "topic_prefix": ("TEXT", "Before the name of each Kafka topic."),
     "partitions": ("N", "Number of shards of the embedded log."),
     "session_timeout_ms": ("MS", "Kafka's; how soon a dead worker is missed."),
+    "stale_after": ("TIME", "How old a cause may arrive and still have effects; 1d, or never."),
     "token": ("TEXT", "What callers must show; better given as RAPPORT_TOKEN."),
 }
 _OF_KAFKA: Final[Mapping[str, str]] = {

@@ -23,7 +23,7 @@ ANY_FREE: Final = {"http": "127.0.0.1:0"}  # many of them run on one machine
 @click.command(short_help="Fold the events of Kafka.")
 @click.option("--no-relay", is_flag=True, help="Deliver nothing; `rapport relay` does it.")
 @settings_options(
-    *(*SHARED, "rules", "model", "accept_gap"),
+    *(*SHARED, "rules", "model", "accept_gap", "stale_after"),
     only_kafka=True,
     said={"http": "Where metrics and profiles are served; by default any free port."},
     defaults=ANY_FREE,

@@ -41,7 +41,9 @@ _log = logging.getLogger("rapport")
 @click.command(short_help="Start everything in one process.")
 @click.option("--demo", is_flag=True, help="Add a simulated shop.")
 @click.option("--seed", type=int, help="Which simulated shop; by default that of the data, or 7.")
-@settings_options("log", "redis", "rules", "model", "http", "partitions", "token", "accept_gap")
+@settings_options(
+    "log", "redis", "rules", "model", "http", "partitions", "token", "accept_gap", "stale_after"
+)
 def up(settings: Settings, *, demo: bool, seed: int | None) -> None:
     """Start everything in one process, on an embedded log and store.
 

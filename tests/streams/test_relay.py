@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from rules.action import Action
@@ -33,6 +34,24 @@ async def test_what_is_offered_is_delivered_at_once_recorded_and_leaves_the_outb
     assert world.is_settled
     assert world.receipts.shards[0].cursor == 1
     assert [each.status for each in world.changes] == ["delivered", "delivered"]
+
+
+async def test_what_is_stale_is_recorded_and_not_delivered(world: World) -> None:
+    """A history must not ring anybody; that it would have is still there to be read."""
+    sink = world.sinks["crm"] = MemorySink()
+    old = msgspec.structs.replace(action(1), is_stale=True)
+    async with world.relay() as relay:
+        world.commit(relay, [old, action(2)])
+        await settled()
+        world.commit(relay, [msgspec.structs.replace(action(3, name="nowhere"), is_stale=True)])
+        await settled()
+        lanes = set(relay.dispatch.lanes)
+
+    assert [each.action_id for each in sink.attempts] == [action(2).id]
+    assert [world.status(number) for number in (1, 2, 3)] == ["stale", "delivered", "stale"]
+    assert world.is_settled
+    assert lanes == {"webhook:crm"}
+    assert world.receipts.shards[0].dead == {}
 
 
 async def test_a_failing_action_is_tried_by_the_schedule_and_then_given_up_readable(

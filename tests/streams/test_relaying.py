@@ -1,12 +1,13 @@
 """What a relay's life becomes in the metrics, and what watches it."""
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from rules.action import Action
 from streams import relaying
 from streams.clock import ManualClock
-from streams.delivery import Delivery, ended, pending
+from streams.delivery import Delivery, ended, opened, pending
 from streams.endpoints import Outside
 from streams.metrics import Metrics
 from streams.relaying import Means, Timed
@@ -61,6 +62,16 @@ def test_what_was_recovered_from_the_outbox_has_no_such_time() -> None:
 
     assert world.value("delivery_seconds_count") == 0
     assert world.value("actions_total", result="rejected", kind=rejected.target.kind) == 1
+
+
+def test_what_is_stale_is_counted_apart() -> None:
+    """It is no failure, and must not set off the alert on failures."""
+    world = World()
+    world.timed.offer(0, 1, [action(1)])
+    world.timed.changed(opened(msgspec.structs.replace(action(1), is_stale=True), 1_000))
+
+    assert world.value("actions_total", result="stale", kind="webhook") == 1
+    assert world.value("delivery_seconds_count") == 0
 
 
 def test_commit_times_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

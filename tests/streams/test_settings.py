@@ -240,6 +240,25 @@ def test_accepting_a_gap_reaches_the_log(tmp_path: Path) -> None:
     assert not KafkaSettings.of(read(kafka, {}, tmp_path)).accept_gap
 
 
+@pytest.mark.parametrize(
+    ("words", "stale_ms"),
+    [(None, 86_400_000), ("90m", 5_400_000), ("2W", 1_209_600_000), ("never", None)],
+)
+def test_when_a_cause_is_stale_is_written_as_rules_write_times(
+    tmp_path: Path, words: str | None, stale_ms: int | None
+) -> None:
+    """A day unless somebody says otherwise."""
+    assert read({"stale_after": words}, {}, tmp_path).stale_ms == stale_ms
+
+
+@pytest.mark.parametrize("words", ["1", "0d", "-1d", "1.5d", "1y", "", "9999w", 1])
+def test_what_is_no_time_is_refused(tmp_path: Path, words: object) -> None:
+    """A bare number would be of somebody else's unit."""
+    (problem,) = problems_of({"stale_after": words}, {}, tmp_path)
+
+    assert problem.startswith("--stale-after: stale_after: must be ")
+
+
 @pytest.mark.parametrize(("words", "meant"), [("TRUE", True), ("off", False), ("1", True)])
 def test_switches_understand_the_words_that_people_write(words: str, meant: bool) -> None:
     """The environment has only texts."""

@@ -1,0 +1,45 @@
+"""Staleness: actions whose cause had long been past when it arrived are recorded, and not delivered.
+
+Promise   A history sets off nothing: whoever ingests last year's orders calls nobody about them. Events
+          that wait in the log, for an outage of ours, are not stale however long they wait. Who reads
+          the same records again judges them the same.
+How       The event's time against the record's time in the log; no clock. Judged in the step's thread
+          and stored with the action, so that every relay does the same.
+Limits    A producer that gives records the time of their events, as some mirrors of topics do, makes
+          them look as if they had come in time.
+Not here  What rules remember: a stale action has used up its rising edge and begun its cooldown, as it
+          did when it would have been news.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from processors.batch import Decoded, Records
+from rules.action import Action
+
+
+def judged(
+    actions: Sequence[Action], records: Records, decoded: Decoded, stale_ms: int
+) -> list[Action]:
+    """The actions of one batch, with those marked that are stale.
+
+    Args:
+        actions: in order.
+        records: the batch.
+        decoded: its events, among them the causes.
+        stale_ms: how much older than its record an event may be to be news.
+    """
+    newest_ms = max(records.times_ms)
+    if all(newest_ms - action.at_ms <= stale_ms for action in actions):
+        return list(actions)  # as ever but in a history: no cause is looked up
+    arrived_ms: dict[tuple[str, str], int] = {}
+    for event, index in zip(decoded.events, decoded.indexes, strict=True):
+        # The first is the cause; a second of the same id is its duplicate.
+        arrived_ms.setdefault((event.customer_id, event.id), records.times_ms[index])
+    return [
+        msgspec.structs.replace(action, is_stale=True)
+        if arrived_ms[action.customer_id, action.cause] - action.at_ms > stale_ms
+        else action
+        for action in actions
+    ]
