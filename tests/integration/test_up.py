@@ -96,6 +96,25 @@ def _settled(up: Up) -> list[dict[str, Any]]:
     return actions if is_settled else []
 
 
+def test_a_history_sets_off_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
+    """Last year's orders call nobody; what they would have set off can be read, and counted."""
+    year_ms = 365 * 86_400_000
+    folder = folder_with(tmp_path)
+    old = [{**order(n, f"c-{n}"), "at_ms": time.time_ns() // 1_000_000 - year_ms} for n in (1, 2)]
+    with running_up(folder, "--rules", "rules") as up:
+        up.post(old[0])
+        stale = up.until(lambda: _settled(up))
+        metrics = up.ask("/metrics").body
+    with running_up(folder, "--rules", "rules", "--stale-after", "never") as up:
+        up.post(old[1])
+        counted(up, "c-2", 1)
+        both = up.until(lambda: (f := up.ask("/v1/actions").body["actions"]) and len(f) == 4 and f)
+
+    assert {each["status"] for each in stale} == {"stale"}
+    assert 'rapport_actions_total{kind="webhook",result="stale"} 2.0' in metrics
+    assert {each["customer_id"] for each in both if each["status"] != "stale"} == {"c-2"}
+
+
 def test_the_second_start_goes_on_where_the_first_has_ended(tmp_path: Path) -> None:
     """What was accepted is on disk, and is not folded twice."""
     folder = folder_with(tmp_path)
