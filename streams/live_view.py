@@ -2,8 +2,10 @@
 
 Promise   On a terminal one screen that is redrawn in place; elsewhere plain lines, one for each action
           and one status line every STATUS_MS. Texts of users never become control characters or markup.
-How       It draws a snapshot, and knows nothing else.
-Limits    Redrawn every DRAW_MS. More actions between two looks than a snapshot holds are not printed.
+How       It draws a snapshot, and knows nothing else. Where there is little room, what happens and what
+          is ill come first: no anomalies, parts that are well by name only, reasons on two lines.
+Limits    Made for 80 columns and 24 lines or more. Redrawn every DRAW_MS. More actions between two
+          looks than a snapshot holds are not printed.
 Not here  Gathering: board.py.
 """
 
@@ -32,7 +34,13 @@ BAND_WIDTH: Final = 28
 BANDS: Final = (("green", "green"), ("amber", "yellow"), ("red", "red"), ("none", "bright_black"))
 SPARKS: Final = " ▁▂▃▄▅▆▇█"
 ANOMALIES_SHOWN: Final = 4
-SECONDS_SHOWN: Final = 48  # as bars; they fit beside the bands on 110 columns
+SECONDS_SHOWN: Final = 48  # as bars; they fit beside the bands on WIDE_COLUMNS
+WIDE_COLUMNS: Final = 110
+FRAME_LINES: Final = 2
+HEAD_LINES: Final = 1 + FRAME_LINES
+FIGURES_LINES: Final = 6 + FRAME_LINES
+ACTIONS_LINES_MIN: Final = 4 + FRAME_LINES
+ANOMALIES_LINES: Final = ANOMALIES_SHOWN + FRAME_LINES
 PICTURE_COLUMNS: Final = 118
 PICTURE_LINES: Final = 34
 
@@ -48,7 +56,8 @@ async def show(
         return
     with Live(console=console, auto_refresh=False, screen=True, transient=True) as live:
         while not stop.is_set():
-            live.update(screen(snapshot()), refresh=True)
+            columns, lines = console.size
+            live.update(screen(snapshot(), columns, lines), refresh=True)
             await clock.wait(stop, clock.now_ms() + DRAW_MS)
 
 
@@ -78,8 +87,11 @@ def new_actions(before: Snapshot | None, now: Snapshot) -> Sequence[ShownAction]
     return now.actions[: ended - seen][::-1]
 
 
-def action_line(action: ShownAction, delivered: str = "delivered") -> Text:
-    """An action as one line; `delivered` is the word for the good end."""
+def action_line(action: ShownAction, delivered: str = "delivered", *, is_wide: bool = True) -> Text:
+    """An action as one line; `delivered` is the word for the good end.
+
+    Where it is not wide, the rule and the target are left out, and the reason goes on below.
+    """
     is_good = action.status == "delivered"
     word, style = (delivered, "green") if is_good else (_flat(action.status), "bold red")
     parts = [
@@ -88,11 +100,12 @@ def action_line(action: ShownAction, delivered: str = "delivered") -> Text:
         (f"{_flat(action.type)} ", "bold cyan"),
         (f"{_flat(action.customer_id)} ", "bold"),
         (_flat(action.reason), ""),
-        (f"  [{_flat(action.rule)} to {_flat(action.target)}]", "dim"),
     ]
+    if is_wide:
+        parts.append((f"  [{_flat(action.rule)} to {_flat(action.target)}]", "dim"))
     if action.note:
         parts.append((f" {_flat(action.note)}", "red"))
-    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+    return Text.assemble(*parts, no_wrap=is_wide, overflow="ellipsis" if is_wide else "fold")
 
 
 def status_line(now: Snapshot) -> Text:
@@ -107,15 +120,18 @@ def status_line(now: Snapshot) -> Text:
     )
 
 
-def screen(now: Snapshot) -> Layout:
-    """The whole screen."""
+def screen(now: Snapshot, columns: int = PICTURE_COLUMNS, lines: int = PICTURE_LINES) -> Layout:
+    """The whole screen, for a terminal of that size."""
+    spare = lines - HEAD_LINES - FIGURES_LINES - ACTIONS_LINES_MIN
+    is_tall = spare >= ANOMALIES_LINES + len(now.parts) + FRAME_LINES
+    parts = [_part_line(each) for each in now.parts] if is_tall else _few_parts(now.parts)
     layout = Layout()
     layout.split_column(
-        Layout(_head(now), name="head", size=3),
-        Layout(name="figures", size=9),
-        Layout(_actions(now), name="actions", ratio=2, minimum_size=5),
-        Layout(_anomalies(now), name="anomalies", size=ANOMALIES_SHOWN + 2),
-        Layout(_parts(now.parts), name="parts", size=len(now.parts) + 2),
+        Layout(_head(now), name="head", size=HEAD_LINES),
+        Layout(name="figures", size=FIGURES_LINES),
+        Layout(_actions(now, is_wide=columns >= WIDE_COLUMNS), minimum_size=ACTIONS_LINES_MIN),
+        Layout(_anomalies(now), name="anomalies", size=ANOMALIES_LINES, visible=is_tall),
+        Layout(Panel(Group(*parts)), size=max(1, min(spare, len(parts) + FRAME_LINES))),
     )
     layout["figures"].split_row(Layout(_flow(now)), Layout(_bands(now)))
     return layout
@@ -132,7 +148,9 @@ def _head(now: Snapshot) -> Panel:
 
 
 def _flow(now: Snapshot) -> Panel:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 1))
+    table.add_column()
+    table.add_column(no_wrap=True)
     table.add_row("events", f"{now.events_a_second:,.0f}/s, {now.events_count:,} in all")
     table.add_row("latency", _latency(now))  # from the log to the commit
     table.add_row("lag", f"{now.lag_records:,} records, {now.lag_ms / 1000:.1f} s")
@@ -154,7 +172,11 @@ def _alarm(count: int) -> str:
 def _latency(now: Snapshot) -> str:
     if now.latency_p50_ms is None or now.latency_p99_ms is None:
         return "p50 –, p99 –"
-    return f"p50 {now.latency_p50_ms:.1f} ms, p99 {now.latency_p99_ms:.1f} ms"
+    return f"p50 {_short(now.latency_p50_ms)} ms, p99 {_short(now.latency_p99_ms)} ms"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}" if number < 100 else f"{number:.0f}"  # noqa: PLR2004  three digits do
 
 
 def sparks(counts: Sequence[int]) -> str:
@@ -180,8 +202,8 @@ def _bands(now: Snapshot) -> Panel:
     return Panel(Group(table, Text(), Text(seen, "dim")), title="health", title_align="left")
 
 
-def _actions(now: Snapshot) -> Panel:
-    lines: list[RenderableType] = [action_line(each, "✓") for each in now.actions]
+def _actions(now: Snapshot, *, is_wide: bool) -> Panel:
+    lines: list[RenderableType] = [action_line(each, "✓", is_wide=is_wide) for each in now.actions]
     if not lines:
         lines = [Text("none yet", "dim")]
     return Panel(Group(*lines), title="last actions", title_align="left")
@@ -204,18 +226,24 @@ def _anomaly_line(anomaly: ShownAnomaly) -> Text:
     )
 
 
-def _parts(parts: Sequence[Part]) -> Panel:
-    lines = [
-        Text.assemble(
-            ("● ", "green" if each.ok else "red"),
-            (f"{_flat(each.name):<9}", "bold"),
-            _flat(each.detail),
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-        for each in parts
-    ]
-    return Panel(Group(*lines))
+def _few_parts(parts: Sequence[Part]) -> list[Text]:
+    """The first, which says where to call; those that are ill; and the others by name."""
+    told = [_part_line(each) for index, each in enumerate(parts) if index == 0 or not each.ok]
+    well = [_flat(each.name) for each in parts[1:] if each.ok]
+    others = Text(no_wrap=True, overflow="ellipsis")
+    for name in well:
+        others.append("● ", "green").append(f"{name}  ", "bold")
+    return [*told, others] if well else told
+
+
+def _part_line(part: Part) -> Text:
+    return Text.assemble(
+        ("● ", "green" if part.ok else "red"),
+        (f"{_flat(part.name):<9}", "bold"),
+        _flat(part.detail),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
 
 
 def _flat(words: str) -> str:

@@ -53,12 +53,12 @@ FULL = Snapshot(
 )
 
 
-def drawn(snapshot: Snapshot, *, width: int = 110) -> str:
+def drawn(snapshot: Snapshot, *, width: int = 110, height: int = 34) -> str:
     console = Console(
-        file=StringIO(), width=width, height=34, force_terminal=True, color_system=None
+        file=StringIO(), width=width, height=height, force_terminal=True, color_system=None
     )
     with console.capture() as captured:
-        console.print(screen(snapshot))
+        console.print(screen(snapshot, width, height))
     return captured.get()
 
 
@@ -91,6 +91,40 @@ def test_an_empty_start_is_drawn_at_any_width(width: int) -> None:
 
     assert max(map(len, lines)) == width
     assert any("starting" in line for line in lines)
+
+
+def test_the_smallest_usual_terminal_shows_whole_reasons_and_every_part_that_is_ill() -> None:
+    """80 by 24 is what a laptop opens, and the reason is what a person came to see."""
+    reason = "Health fell to 48 (-36 against its usual level), mostly complaints"
+    well = [Part(name, True, "in detail") for name in ("http", "rules", "redis", "receiver")]
+    snapshot = replace(
+        FULL,
+        latency_p50_ms=13.24,
+        latency_p99_ms=256.4,
+        actions=tuple(shown(number, reason=reason) for number in range(9)),
+        parts=(*well, Part("shards", False, "3 running, 1 stopped: gap")),
+    )
+
+    text = drawn(snapshot, width=80, height=24)
+    lines = text.splitlines()
+    flowing = " ".join(line.strip("│ ") for line in lines)
+    assert len(lines) == 24
+    assert flowing.count(reason) >= 3
+    assert "p50 13.2 ms, p99 256 ms" in text
+    assert "http     in detail" in text
+    assert "● rules  ● redis  ● receiver" in text
+    assert "3 running, 1 stopped: gap" in text
+    assert lines[-1].startswith("╰")
+
+
+@pytest.mark.parametrize("height", [10, 16, 20, 24, 30, 34])
+def test_more_ill_parts_than_there_is_room_for_leave_room_for_actions(height: int) -> None:
+    """A settings file without endpoints names one for each; it must not hide what happens."""
+    ill = tuple(Part("endpoint", False, f"there is no endpoint e{each}") for each in range(30))
+
+    text = drawn(replace(FULL, parts=ill), width=80, height=height)
+    assert len(text.splitlines()) == height
+    assert ("Health fell to 38" in text) == (height > 10)
 
 
 def test_texts_of_users_are_neither_markup_nor_control() -> None:
