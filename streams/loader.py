@@ -101,11 +101,14 @@ def packs() -> Path:
 
 
 def _rule_paths(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise MissingError(place, "folder of rules")
-    found = sorted(path for path in place.rglob(f"*{ENDING}") if not _is_hidden(path, place))
+    try:
+        if place.is_file():
+            return [place]
+        if not place.is_dir():
+            raise MissingError(place, "folder of rules")
+        found = sorted(path for path in place.rglob(f"*{ENDING}") if not _is_hidden(path, place))
+    except OSError as error:  # a disk that fails, a share that is away, no descriptor left
+        raise LoadError(f"{place}: cannot be looked at: {error.strerror}") from error
     if len(found) > FILES_MAX:
         raise LoadError(f"{place}: has {len(found)} rule files, at most {FILES_MAX} are allowed")
     return found

@@ -1,6 +1,7 @@
 """Rules change while events are folded: whole sets only, and never into something broken."""
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,21 @@ async def test_a_folder_that_goes_away_keeps_the_rules(world: World) -> None:
     assert await world.rulebook.reload() is False
     assert world.versions == [1]
     assert isinstance(world.rulebook.error, MissingError)
+
+
+async def test_a_folder_that_cannot_be_looked_at_keeps_the_rules(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that hangs, or too many open files, once ended the whole process."""
+
+    def fails(_place: Path, _pattern: str) -> list[Path]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "rglob", fails)
+
+    assert await world.rulebook.reload() is False
+    assert world.versions == [1]
+    assert "Too many open files" in str(world.rulebook.error)
 
 
 async def test_the_first_set_must_be_good(tmp_path: Path) -> None:
