@@ -76,7 +76,10 @@ class Sources:
     def read_model(self) -> Model:
         """The model alone. Raises MissingError and LoadError."""
         if self.model is None:
-            return default_model()
+            try:
+                return default_model()
+            except OSError as error:  # while no descriptor is left, for instance
+                raise LoadError(f"the default model cannot be read: {error.strerror}") from error
         try:
             return parse(self.model.read_bytes())
         except FileNotFoundError as error:

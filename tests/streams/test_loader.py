@@ -1,5 +1,6 @@
 """From files to an engine: whole, or with every mistake told."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,15 @@ def test_the_fingerprint_changes_with_every_file_that_is_written_added_or_remove
 
     assert len(set(seen)) == len(seen)
     assert sources.fingerprint() == seen[-1]
+
+
+def test_a_process_without_a_descriptor_left_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes along is read from disk too: a reload at a bad moment must not end the engine."""
+
+    def fails(_path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+
+    with pytest.raises(LoadError, match="default model cannot be read: Too many open files"):
+        Sources().engine()
