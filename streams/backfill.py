@@ -7,6 +7,8 @@ How       1 read a chunk, ahead of the one being sent
           2 decode it as the engine will; a row that is no event is reported and not sent
           3 append the good ones in order, at the rate that was asked for
           4 write the checkpoint
+          Where there is a rate, 2 to 4 are done for each second's worth of the chunk: who stops a slow
+          run keeps what it has sent, and no second has more than its share.
 Limits    Two chunks in memory. One append at a time, because the order of events counts. A log that is
           full or away is tried every RETRY_MS, for PATIENCE_MS.
 Not here  Reading (source.py, query.py), the ways into a log (appender.py), the bar (progress.py).
@@ -102,7 +104,7 @@ async def backfill(
         file: the checkpoint.
         pace: rate and clock.
         watcher: is told of bad rows, and of progress after each chunk that is durable.
-        again: begin at the first row, whatever the checkpoint says.
+        again: begin at the first row, whatever the checkpoint says, and forget it.
         knows: asks the destination for a customer, where it can be asked. A checkpoint is about data
             that are there; an address may meanwhile belong to an empty Rapport.
 
@@ -131,10 +133,11 @@ async def backfill(
     try:
         while (chunk := await reading) is not None:
             reading = asyncio.create_task(asyncio.to_thread(_next, chunks))
-            await _send(chunk, source, appender, pace, watcher, done)
-            # 4.
-            save(file, _moved(checkpoint, done, finished=False))
-            watcher.progress(done)
+            for share in _shares(chunk, pace.bucket):
+                await _send(share, source, appender, pace, watcher, done)
+                # 4.
+                save(file, _moved(checkpoint, done, finished=False))
+                watcher.progress(done)
     finally:
         # The thread that reads cannot be interrupted; a chunk takes milliseconds.
         await asyncio.gather(reading, return_exceptions=True)
@@ -145,7 +148,10 @@ async def backfill(
 def _begin(source: Source, destination: str, file: Path, *, again: bool) -> Checkpoint:
     fingerprint = source.fingerprint()
     fresh = Checkpoint(source.name, destination, fingerprint)
-    kept = None if again else load(file)
+    if again:
+        save(file, fresh)  # else the next run, without --again, would trust what was before
+        return fresh
+    kept = load(file)
     if kept is None:
         return fresh
     if kept.fingerprint != fingerprint:
@@ -170,6 +176,13 @@ def _moved(checkpoint: Checkpoint, done: Progress, *, finished: bool) -> Checkpo
 
 def _next(chunks: Iterator[Chunk]) -> Chunk | None:
     return next(chunks, None)
+
+
+def _shares(chunk: Chunk, bucket: TokenBucket | None) -> Iterator[Chunk]:
+    """A second's worth of rows each; the whole where there is no rate."""
+    size = len(chunk.rows) if bucket is None else max(1, int(bucket.rate))
+    for first in range(0, len(chunk.rows), size):
+        yield Chunk(chunk.rows[first : first + size], chunk.values[first : first + size])
 
 
 async def _send(

@@ -107,7 +107,8 @@ async def _ingest(
             try:
                 done = await task
             except asyncio.CancelledError:
-                raise Problems("stopped; the same command goes on from here") from None
+                without = " without --again" if again else ""
+                raise Problems(f"stopped; the same command{without} goes on from here") from None
     return done, time.monotonic() - began
 
 

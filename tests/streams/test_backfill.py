@@ -57,7 +57,12 @@ def fill(
 
 
 async def on_its_own_clock(
-    file: Path, appender: Appender, clock: ManualClock, bucket: TokenBucket | None = None
+    file: Path,
+    appender: Appender,
+    clock: ManualClock,
+    bucket: TokenBucket | None = None,
+    *,
+    again: bool = False,
 ) -> Progress:
     """Back-fill while time passes as fast as it is waited for."""
     running = asyncio.create_task(
@@ -68,6 +73,7 @@ async def on_its_own_clock(
             file.parent / "checkpoint.json",
             Pace(clock, bucket),
             Seen().watcher(),
+            again=again,
         )
     )
     while not running.done():
@@ -103,8 +109,8 @@ def test_every_row_is_appended_in_order_or_reported_with_its_number(tmp_path: Pa
 
 def test_what_broke_off_goes_on_where_it_was_durable(tmp_path: Path) -> None:
     """Nothing is left out, and only what was under way is sent twice."""
-    file = lines_file(tmp_path, [line(number) for number in range(10_000)])
-    first, second = MemoryAppender(breaks_after=7), MemoryAppender()
+    file = lines_file(tmp_path, [line(number) for number in range(12_000)])
+    first, second = MemoryAppender(breaks_after=11), MemoryAppender()
 
     with pytest.raises(AppendError):
         asyncio.run(on_its_own_clock(file, first, ManualClock(NOW_MS)))
@@ -114,9 +120,9 @@ def test_what_broke_off_goes_on_where_it_was_durable(tmp_path: Path) -> None:
     done = fill(file, second)
 
     assert [event.id for event in first.events[: checkpoint.rows] + second.events] == [
-        f"e{number}" for number in range(10_000)
+        f"e{number}" for number in range(12_000)
     ]
-    assert (done.resumed_at, done.rows, done.sent) == (checkpoint.rows, 10_000, 10_000)
+    assert (done.resumed_at, done.rows, done.sent) == (checkpoint.rows, 12_000, 12_000)
 
 
 def test_a_finished_source_is_not_sent_again_unless_asked(tmp_path: Path) -> None:
@@ -206,6 +212,29 @@ async def test_the_rate_is_kept_over_the_whole_run(tmp_path: Path) -> None:
 
     assert done.sent == 5_000
     assert clock.now_ms() - NOW_MS == 40_000  # all but the first burst, at 100 a second
+
+
+def test_a_slow_run_keeps_its_place_every_second(tmp_path: Path) -> None:
+    """At ten a second a chunk takes minutes; who stops it must not send all of that again."""
+    file = lines_file(tmp_path, [line(number) for number in range(1_000)])
+    appender = MemoryAppender(breaks_after=50)
+
+    slow = on_its_own_clock(file, appender, ManualClock(NOW_MS), TokenBucket(10.0, 10.0))
+    with pytest.raises(AppendError):
+        asyncio.run(slow)
+
+    assert fill(file, MemoryAppender()).resumed_at == 500
+
+
+def test_beginning_again_forgets_what_was_done_before(tmp_path: Path) -> None:
+    """Stopped at once, the new run has sent nothing; the next one must not take it for finished."""
+    file = lines_file(tmp_path, [line(1)])
+    fill(file, MemoryAppender())
+    away = on_its_own_clock(file, FullAppender(10_000), ManualClock(NOW_MS), again=True)
+    with pytest.raises(LogFullError):
+        asyncio.run(away)
+
+    assert fill(file, MemoryAppender()).resumed_at == 0
 
 
 async def test_a_full_log_is_waited_for(tmp_path: Path) -> None:
