@@ -12,6 +12,7 @@ Not here  Records (data_plane.py). Starting and ending it all (faust_log.py).
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, cast
 
@@ -28,12 +29,15 @@ from streams.data_plane import DataPlane, Target
 from streams.errors import TopicsError
 from streams.kafka_settings import KafkaSettings
 
+COMMIT_SECONDS_MAX: Final = 1.0  # to tell Kafka how far we are, which is progress information
 REVOKE_SECONDS_MAX: Final = 5.0  # then the fence alone protects, as it always does
 SILENCE_SECONDS_MAX: Final = 30.0  # a data plane that is stuck for so long loses its shards
 TICK_SECONDS: Final = 1.0
 REBALANCE_SECONDS: Final = (
     15.0  # a rebalance waits so long for its slowest member; Faust's 60 is long
 )
+
+logger = logging.getLogger(__name__)
 
 # What is overridden below; a Faust that has renamed it would go on without us.
 OVERRIDDEN: Final = {
@@ -42,6 +46,7 @@ OVERRIDDEN: Final = {
         *("_new_consumer_thread", "_drain_messages", "_filter_tps_with_pending_acks"),
         *("_new_offset", "perform_seek", "verify_event_path", "wait_empty", "RebalanceListener"),
     ),
+    driver.AIOKafkaConsumerThread: ("_commit",),
     driver.Transport: ("Consumer", "Conductor"),
     faust.App: ("_new_transport", "on_first_start", "assignor"),
 }
@@ -66,10 +71,25 @@ class Listener(driver.ConsumerRebalanceListener):
         await super().on_partitions_assigned(partitions)
 
 
+class GroupThread(driver.AIOKafkaConsumerThread):
+    """Gives a commit up when no broker takes it: else the worker could neither end nor let go of shards."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                return await super()._commit(offsets)
+        except TimeoutError:
+            logger.warning("no broker takes the group's positions; the fences have them")
+            return False
+
+
 class GroupConsumer(driver.Consumer):
     """Turns what the group says into targets of the data plane."""
 
     RebalanceListener: ClassVar[type[driver.ConsumerRebalanceListener]] = Listener
+
+    def _new_consumer_thread(self) -> GroupThread:
+        return GroupThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def plane(self) -> DataPlane:

@@ -116,6 +116,29 @@ def test_an_order_in_kafka_becomes_a_profile_an_action_and_a_record(
         assert time.monotonic() - asked < STOP_SECONDS_MAX
 
 
+def test_a_worker_ends_although_the_brokers_are_away(
+    kafka_alone: KafkaBroker, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """What it would tell them is progress information; the fences have the positions."""
+    settings = KafkaSettings((kafka_alone.bootstrap,), topic_prefix="away-")
+    topics.create(settings, 2, 1)
+    port = free_port()
+    with worker(kafka_alone, redis_server, tmp_path, "away-", port) as process:
+        until_running(port, 2, tmp_path / "worker.log")
+        producer = Producer(settings.producer())
+        event = {"id": "o", "type": "click", "action": "view", "customer_id": "a"}
+        value = json.dumps({**event, "at_ms": time.time_ns() // 1_000_000})
+        producer.produce(settings.inputs[0], value, "a")
+        assert producer.flush(10) == 0
+        kafka_alone.kill()
+        time.sleep(1.0)  # a commit is under way
+
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, (tmp_path / "worker.log").read_text()
+        assert time.monotonic() - asked < STOP_SECONDS_MAX
+
+
 def test_a_worker_refuses_to_start_on_topics_that_do_not_fit(
     kafka: KafkaBroker, redis_server: RedisServer, tmp_path: Path
 ) -> None:
