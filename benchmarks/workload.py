@@ -77,7 +77,9 @@ def _origin(index: int) -> Origin:
 def batches(made: Sequence[bytes], size: int) -> list[Records]:
     """The records cut into batches."""
     return [
-        Records(list(made[start : start + size]), [2**52] * len(made[start : start + size]), _origin)
+        Records(
+            list(made[start : start + size]), [2**52] * len(made[start : start + size]), _origin
+        )
         for start in range(0, len(made), size)
     ]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from processors.event import Event
 
-RECORDS_MAX: Final = 4096  # bounds a batch's memory, its time, and the size of one commit
+RECORDS_MAX: Final = 8192  # bounds a batch: its memory, its time, and the size of one commit
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, Generic, TypeVar
 
-LANE_RECORDS_MAX: Final = 8_192  # two batches: one is worked on while the next arrives
+LANE_RECORDS_MAX: Final = 16_384  # two batches: one is worked on while the next arrives
 LANE_BYTES_MAX: Final = 16 * 1024 * 1024  # two batches of events of half the largest allowed size
 WAIT_MS_MAX: Final = 2_000  # a fetch takes milliseconds; a broker that fails over, about a second
 STALL_MS_MAX: Final = (

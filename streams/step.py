@@ -39,7 +39,7 @@ from rules.evaluate import RulePlan, actions_of, evaluate
 from rules.ruleset import RuleSet
 
 STAGES: Final = ("columns", "fold", "score", "rules", "encode")
-_SIZES: Final = (1, 16, 256, RECORDS_MAX)
+_SIZES: Final = (1, 16, 256, 2048, RECORDS_MAX)
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]

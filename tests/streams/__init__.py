@@ -1,1 +1,1 @@
-"""Tests of the engine in the world, without the world: no server, no real time."""
+"""Tests of the engine in the world, on fakes: no server and no real time."""

@@ -166,9 +166,9 @@ def test_while_actions_wait_for_delivery_memory_stays_bounded() -> None:
 
 def test_a_topic_far_ahead_is_paused_and_goes_on_when_there_is_room() -> None:
     """One topic's backlog must not fill the memory while another is waited for."""
-    count = LANE_RECORDS_MAX + 4_000
+    count = LANE_RECORDS_MAX + 8_000
     log = filled(*(("clicks", 0, at_ms) for at_ms in range(count)), ("orders", 0, 5))
-    bench = Bench(log, chunk=4_000)
+    bench = Bench(log, chunk=8_000)
     bench.consumer.paused.add(("orders", 0))
     bench.plane.aim(Target(1, frozenset({0})))
     bench.turn(4)
