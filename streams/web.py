@@ -3,7 +3,7 @@
 Promise   Every answer is JSON (an error is a problem, see problem.py) except that of /metrics. What
           this process has no port for has no route.
 How       aiohttp; handlers are thin: a port answers, the handler writes it down.
-Limits    ACTIONS_LISTED_MAX actions an answer; bodies see intake.py.
+Limits    ACTIONS_LISTED_MAX actions an answer; CONNECTIONS_MAX connections; bodies see intake.py.
 Not here  Ingest (intake.py). Who may come in (access.py). What alive and ready mean (probes.py).
 
 Routes
@@ -20,6 +20,7 @@ Routes
     GET  /metrics                 Prometheus
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -45,6 +46,7 @@ from streams.shard_status import ShardStatus
 
 ACTIONS_LISTED: Final = 100  # when the caller does not say
 ACTIONS_LISTED_MAX: Final = 1_000
+CONNECTIONS_MAX: Final = 512  # half of the 1,024 descriptors of most processes: we need some too
 SHUTDOWN_SECONDS_MAX: Final = 1.5  # `rapport up` ends within 2 s
 
 Listed: TypeAlias = Sequence[Mapping[str, Any]]
@@ -123,12 +125,31 @@ async def serve(made: web.Application, address: Address) -> tuple[web.AppRunner,
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, address.host, address.port)
-        await site.start()
+        await _Site(runner, address.host, address.port).start()
     except OSError:
         await runner.cleanup()
         raise
     return runner, Address(address.host, runner.addresses[0][1])
+
+
+class _Site(web.TCPSite):
+    """Turns away who comes when it is full, without a word: it takes a descriptor to say one."""
+
+    async def start(self) -> None:
+        await web.BaseSite.start(self)
+        server = self._runner.server
+        assert server is not None, "the runner is set up"
+
+        def come() -> asyncio.BaseProtocol:
+            return server() if len(server.connections) < CONNECTIONS_MAX else _TurnedAway()
+
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(come, self._host, self._port)
+
+
+class _TurnedAway(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 async def listening(

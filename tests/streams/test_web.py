@@ -1,5 +1,6 @@
 """What others read over HTTP, and what on-call engineers ask."""
 
+import asyncio
 import logging
 from urllib.parse import quote
 
@@ -7,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
+from streams import web as web_module
 from streams.errors import StoreDownError
 from streams.feed import Lag
 from streams.given import Address
@@ -218,4 +220,19 @@ async def test_it_listens_where_it_was_told_and_ends_when_told() -> None:
                     Address(address.host, address.port),
                 )
     finally:
+        await runner.cleanup()
+
+
+async def test_who_comes_when_it_is_full_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand callers who say nothing took every descriptor, and webhooks and Redis had none."""
+    monkeypatch.setattr(web_module, "CONNECTIONS_MAX", 2)
+    runner, address = await serve(application(World().ports(), LOOPBACK, None), LOOPBACK)
+    callers = [await asyncio.open_connection(address.host, address.port) for _ in range(3)]
+    try:
+        assert await callers[2][0].read() == b""
+        callers[1][1].write(b"GET /livez HTTP/1.0\r\n\r\n")
+        assert (await callers[1][0].readline()).split()[1] == b"200"
+    finally:
+        for _, writer in callers:
+            writer.close()
         await runner.cleanup()
