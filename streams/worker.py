@@ -85,14 +85,9 @@ async def run(
         if with_relay:
             deliveries = await stack.enter_async_context(open_relay(means, failed))
         claim = claim_of(
-            kafka,
-            store,
-            outfit.engines,
-            outfit.metrics,
-            outfit.clock,
-            deliveries,
-            outfit.stored,
-            outfit.settings.stale_ms,
+            *(kafka, store, outfit.engines, outfit.metrics, outfit.clock, deliveries),
+            also=outfit.stored,
+            stale_ms=outfit.settings.stale_ms,
         )
         log = FaustLog(kafka, claim, trouble_of(outfit.metrics))
         works = (outfit.rulebook.watch(stop), _observe(outfit, log))

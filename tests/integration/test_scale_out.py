@@ -88,12 +88,13 @@ async def test_an_event_goes_from_gateway_to_worker_to_a_relay_alone(
     async with running_receiver() as receiver:
         more = f'[endpoints.crm]\nurl = "{receiver.url}"\nsecret = "{SECRET}"\n'
         folder = folder_of(tmp_path, kafka, redis_server, more)
-        await asyncio.to_thread(_first_order, folder)
+        await asyncio.to_thread(first_order, folder)
 
     assert len(receiver.received) == 1
 
 
-def _first_order(folder: Path) -> None:
+def first_order(folder: Path) -> None:
+    """By a gateway, a worker and a relay, as the folder's settings have them; and what commands say."""
     with ExitStack() as stack:
         gateway = stack.enter_context(running(folder, "gateway"))
         worker = stack.enter_context(running(folder, "worker", "--no-relay"))
