@@ -2,6 +2,7 @@
 
 import importlib.resources
 import re
+from functools import partial
 
 
 def model_text(**values: str) -> bytes:
@@ -15,9 +16,13 @@ def model_text(**values: str) -> bytes:
         written = value.removeprefix("=") if value.startswith("=") else f'"{value}"'
         text, count = re.subn(
             rf"(?m)^({key} *= *)(\S+)",
-            lambda m, w=written: m[1] + w,
+            partial(_with_value, written),
             text,
-            count=1,  # type: ignore[misc]
+            count=1,
         )
         assert count == 1, f"the default model has no {key}"
     return text.encode()
+
+
+def _with_value(written: str, found: re.Match[str]) -> str:
+    return found[1] + written

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.event import Event
-from processors.view import REASONS_MAX
+from processors.view_fields import REASONS_MAX
 from tests.machine import ROOT
 from tests.processors.scoring import DAY_MS, START_MS, Scored, Scorer, event
 
