@@ -18,7 +18,7 @@ from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as Partition
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.errors import LogDownError, TopicsError
 from streams.kafka_settings import DAY_MS, KafkaSettings
@@ -193,12 +193,18 @@ def _administration(settings: KafkaSettings) -> Iterator[Any]:
             bootstrap_servers=list(settings.servers),
             client_id="rapport",
             request_timeout_ms=REQUEST_MS_MAX,
+            bootstrap_timeout_ms=REQUEST_MS_MAX,
             **settings.security.kafka_python(),
         )
         try:
             yield admin
         finally:
             admin.close()
+    except KafkaTimeoutError as error:
+        # Somebody listens there. kafka-python tries a refused login again until its time is over.
+        protocol = settings.security.protocol
+        detail = f"{error}; if brokers do not speak {protocol}, or refuse the login, see [kafka]"
+        raise LogDownError("administration", f"{detail} in the settings") from error
     except KafkaError as error:
         raise LogDownError("administration", str(error)) from error
 

@@ -68,5 +68,6 @@ async def test_the_whole_scale_out_works_behind_a_login(
     assert len(receiver.received) == 1
     assert letters.returncode == 0, letters.stderr
     assert refused.returncode == 1
+    assert "refuse the login, see [kafka] in the settings" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert PASSWORD not in refused.stderr + refused.stdout
