@@ -52,6 +52,7 @@ def load(files: Mapping[str, bytes], names: Mapping[str, Named]) -> RuleSet:
                 continue
             places[name] = file
             rules[name] = Definition(name, table, where, scores, problems).rule()
+    problems.sort(key=lambda each: (each.file, each.line, each.column))
     if len(rules) > RULES_MAX:
         message = f"there are {len(rules)} rules, at most {RULES_MAX} are allowed"
         problems.append(Problem("", 0, 0, message, "take some away"))

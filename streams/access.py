@@ -55,9 +55,12 @@ def _with_token(request: web.Request, token: str) -> web.Response | None:
 
 def _without_token(request: web.Request) -> web.Response | None:
     origin = request.headers.get("Origin")
-    if _is_local(f"//{request.host}") and (origin is None or _is_local(origin)):
+    if not _is_local(f"//{request.host}"):
+        detail = "without a token only this machine may call; set one, or call 127.0.0.1"
+    elif origin is not None and not _is_local(origin):
+        detail = "without a token only web pages of this machine may call; set one"
+    else:
         return None
-    detail = "without a token only this machine may use the interface; set one, or call 127.0.0.1"
     return problem(403, "forbidden", detail)
 
 

@@ -62,7 +62,7 @@ class Rulebook:
             count = len(self.engine.rules.rules)
             self._metrics.reloaded("ok")
             self._metrics.rules(count)
-            _log.info("%d rules of %s are in force", count, self.sources.place)
+            _log.info("rules in force: %d of %s", count, self.sources.place)
             return True
 
     def _loaded(self) -> Engine:

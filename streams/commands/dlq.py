@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from streams.commands.cluster import kafka_settings
-from streams.commands.options import as_json, print_json, print_table, say, settings_options
+from streams.commands.options import (
+    as_json,
+    counted,
+    print_json,
+    print_table,
+    say,
+    settings_options,
+)
 from streams.commands.store import open_store
 from streams.settings import KafkaLog, Settings
 
@@ -41,7 +48,7 @@ def list_(settings: Settings, *, limit: int, as_json: bool) -> None:
     print_table(columns, [[*row[:-1], _short(row[-1])] for row in rows])
     reasons = Counter(each.reason for each in found).most_common()
     counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
-    say(f"{len(found):,} dead letters: {counts}" if found else "there are no dead letters")
+    say(f"{counted(len(found), 'dead letter')}: {counts}" if found else "there are no dead letters")
 
 
 @dlq.command(short_help="Put dead letters back into the log.")

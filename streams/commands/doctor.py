@@ -10,6 +10,7 @@ from streams import kernels
 from streams.commands.options import (
     Problems,
     as_json,
+    counted,
     print_json,
     say,
     settings_options,
@@ -79,7 +80,7 @@ def _rules(settings: Settings) -> Answer:
     sources = Sources(settings.model, settings.rules)
     engine = sources.engine()
     count = len(engine.rules.rules)
-    told = f"{count} rules of {sources.place}, model {engine.model.id}"
+    told = f"{counted(count, 'rule')} of {sources.place}, model {engine.model.id}"
     return ("ok", told) if count else ("note", f"{told}: nothing will ever fire")
 
 
@@ -87,7 +88,10 @@ def _endpoints(settings: Settings) -> Answer:
     from streams.commands.up import missing_endpoints
     from streams.loader import Sources
 
-    rules = Sources(settings.model, settings.rules).engine().rules.rules
+    try:
+        rules = Sources(settings.model, settings.rules).engine().rules.rules
+    except (StreamsError, ValueError):  # `rules` has told what it is
+        return "note", "which are needed is known when the rules can be used"
     missing = missing_endpoints(rules, settings.endpoints)
     if missing and _is_demo(settings):
         return (

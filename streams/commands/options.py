@@ -166,6 +166,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     console.print(table)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, in words.
+
+    >>> counted(1, "rule"), counted(2_000, "dead letter")
+    ('1 rule', '2,000 dead letters')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _flat(value: object) -> str:
     words = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     return "".join(c if c.isprintable() else " " for c in words)

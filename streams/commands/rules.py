@@ -11,6 +11,7 @@ from streams.commands.options import (
     RUNNING,
     Problems,
     as_json,
+    counted,
     fail,
     print_json,
     print_table,
@@ -56,13 +57,12 @@ def check(settings: Settings, *, place: Path | None, as_json: bool) -> None:
             print_json({"ok": False, "problems": problems})
             raise Problems("") from error
         click.echo("\n\n".join(map(str, error.problems)), err=True)
-        count = len(error.problems)
-        fail(f"{count} {'mistake' if count == 1 else 'mistakes'}; the rules cannot be used")
+        fail(f"{counted(len(error.problems), 'mistake')}; the rules cannot be used")
     count = len(found.rules.rules)
     if as_json:
         print_json({"ok": True, "problems": [], "rules": count})
     else:
-        click.echo(f"{count} rules, no mistakes")
+        click.echo(f"{counted(count, 'rule')}, no mistakes")
 
 
 @rules.command("list", short_help="List rules, each with a plain sentence.")
@@ -102,7 +102,7 @@ def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: b
     elif status != 200:  # noqa: PLR2004  HTTP
         fail(f"{url}: {answer.get('detail') or status}")
     else:
-        click.echo(f"{len(answer['rules'])} rules of {answer['place']} are in force")
+        click.echo(f"in force: {counted(len(answer['rules']), 'rule')} of {answer['place']}")
 
 
 def _engine(settings: Settings, place: Path | None) -> "Engine":

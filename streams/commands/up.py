@@ -130,7 +130,7 @@ class _Session:
         rulebook, settings = self._outfit.rulebook, self._outfit.settings
         rules = rulebook.engine.rules.rules
         packs = " (the starter packs; name yours with --rules)" if settings.rules is None else ""
-        _log.info("%d rules of %s%s", len(rules), rulebook.sources.place, packs)
+        _log.info("rules in force: %d of %s%s", len(rules), rulebook.sources.place, packs)
         if not self._is_demo:
             for sentence in missing_endpoints(rules, settings.endpoints):
                 _log.warning("%s", sentence)

@@ -139,6 +139,13 @@ def test_mistakes_of_all_files_are_told_at_once() -> None:
     assert [each.file for each in caught.value.problems] == ["a.toml", "b.toml", "c.toml"]
 
 
+def test_mistakes_of_a_file_are_told_from_top_to_bottom() -> None:
+    """They are mended so; the order in which they are found is ours alone."""
+    found = problems("[rule.a]\nthen=[]\nwhen='helth<4'\nfor='1h'\n[rule.b]\ncooldown='x'\n")
+
+    assert [each.line for each in found] == [2, 3, 4, 5, 5, 6]
+
+
 def test_a_name_is_given_once() -> None:
     """State is kept by name: two rules of one name would share it."""
     with pytest.raises(RulesError) as caught:

@@ -55,26 +55,27 @@ async def test_probes_and_metrics_need_no_token(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    ("headers", "status", "words"),
     [
-        ({}, 200),
-        ({"Host": "localhost:8787"}, 200),
-        ({"Host": "[::1]:8787"}, 200),
-        ({"Origin": "http://localhost:3000"}, 200),
-        ({"Origin": "https://shop.example"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Host": "rebound.example:8787"}, 403),
-        ({"Host": "[rubbish"}, 403),
+        ({}, 200, "accepted"),
+        ({"Host": "localhost:8787"}, 200, "accepted"),
+        ({"Host": "[::1]:8787"}, 200, "accepted"),
+        ({"Origin": "http://localhost:3000"}, 200, "accepted"),
+        ({"Origin": "https://shop.example"}, 403, "only web pages of this machine"),
+        ({"Origin": "null"}, 403, "only web pages of this machine"),
+        ({"Host": "rebound.example:8787"}, 403, "call 127.0.0.1"),
+        ({"Host": "[rubbish"}, 403, "call 127.0.0.1"),
     ],
 )
 async def test_without_a_token_a_web_page_cannot_reach_in(
-    headers: dict[str, str], status: int
+    headers: dict[str, str], status: int, words: str
 ) -> None:
     """A browser posts to 127.0.0.1 for any page that asks, and any page can rename it."""
     async with opened(World()) as client:
         answer = await client.post("/v1/events", data=record(), headers=headers)
 
         assert answer.status == status
+        assert words in await answer.text()
 
 
 async def test_a_path_that_is_not_there_is_not_told_to_strangers() -> None:

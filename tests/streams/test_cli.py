@@ -89,7 +89,7 @@ def test_good_rules_are_counted(tmp_path: Path) -> None:
     """Zero is what a script waits for."""
     folder = rules(tmp_path / "rules", GOOD)
 
-    assert called("rules", "check", folder).output == "1 rules, no mistakes\n"
+    assert called("rules", "check", folder).output == "1 rule, no mistakes\n"
     found = json.loads(called("rules", "check", folder, "--json").output)
     assert found == {"ok": True, "problems": [], "rules": 1}
 
@@ -266,6 +266,7 @@ def test_doctor_finds_what_is_there_and_what_is_not(tmp_path: Path) -> None:
     assert json.loads(well.stdout)["ok"] is True
     assert ill.exit_code == 1
     assert states["rules"] == "problem"
+    assert states["endpoints"] == "note"  # the mistakes are told once
     assert states["settings"] == "ok"
 
 
