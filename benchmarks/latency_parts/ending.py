@@ -18,4 +18,7 @@ class Ending:
 
 
 def write(file: Path, seen: object) -> None:
-    file.write_bytes(orjson.dumps(seen))
+    """Write it whole or not at all: the one who waits for the file reads it as soon as it is there."""
+    whole = file.with_suffix(".whole")
+    whole.write_bytes(orjson.dumps(seen))
+    whole.replace(file)
