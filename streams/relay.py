@@ -24,7 +24,7 @@ from rules.action import Action
 from streams.clock import Clock
 from streams.delivery import Delivery
 from streams.dispatch import Dispatch
-from streams.errors import FencedError, StoreError
+from streams.errors import FencedError, StoreDownError, StoreError
 from streams.lane import Destination, Lane
 from streams.owned import OwnedShard, Parcel
 from streams.receipts import Changes, Receipts, Survey
@@ -63,6 +63,7 @@ class Relay:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._surveyed_ms = clock.now_ms()
+        self._refused: dict[int, str] = {}  # by shard, why Redis refuses its records: told once
         self._writing = asyncio.Lock()  # `close` writes while `run` still does
 
     # ---- called by the engine, from its own thread
@@ -244,11 +245,21 @@ class Relay:
     async def _write_all(self) -> None:
         async with self._writing:  # books are told of a write before the next is made from them
             for shard in list(self.shards.values()):
-                while self._is_owned(shard):
-                    changes, parcels = shard.changes(self.dispatch.states(shard.lanes))
-                    if changes.is_empty:
-                        break
-                    await self._write(shard, changes, parcels)
+                try:
+                    await self._write_shard(shard)
+                except StoreDownError:
+                    raise  # of all shards
+                except StoreError as error:  # of this one's keys: the others' records go on
+                    self._note_refused(shard.number, error)
+                else:
+                    self._refused.pop(shard.number, None)
+
+    async def _write_shard(self, shard: OwnedShard) -> None:
+        while self._is_owned(shard):
+            changes, parcels = shard.changes(self.dispatch.states(shard.lanes))
+            if changes.is_empty:
+                break
+            await self._write(shard, changes, parcels)
 
     async def _write(self, shard: OwnedShard, changes: Changes, parcels: Sequence[Parcel]) -> None:
         was_full = shard.is_full
@@ -268,6 +279,12 @@ class Relay:
                 self.dispatch.wake.set()
         if was_full and not shard.is_full:
             self.dispatch.wake.set()
+
+    def _note_refused(self, number: int, error: StoreError) -> None:
+        self.failures_count += 1
+        if self._refused.get(number) != str(error):
+            self._refused[number] = str(error)
+            _log.error("the records of shard %d are not written: %s", number, error)
 
     def _failed(self, what: object, error: StoreError) -> int:
         """Count a failure of Redis; answers when to try again."""

@@ -10,6 +10,8 @@ from sinks.breaker import CONCURRENCY_MAX
 from sinks.memory import MemorySink
 from sinks.retry import ATTEMPTS_MAX, DELAYS_MS
 from sinks.sink import Delivered, Receipt, Rejected, RetryAfter
+from streams.errors import StoreError
+from streams.receipts import Changes
 from streams.relay import LOOK_MS
 from tests.actions import AT_MS, action
 from tests.streams.relay_world import HangingSink, SwitchedSink, World, settled
@@ -207,3 +209,30 @@ async def test_a_sink_that_raises_is_a_failure_of_its_endpoint_alone(
     assert world.status(1) == "retrying"
     assert len(sink.attempts) == 1
     assert "the sink of webhook:broken raised" in caplog.text
+
+
+async def test_a_shard_whose_records_are_refused_does_not_stop_those_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody may have put another type at one key; waiting does not mend it."""
+    world.sinks["crm"] = MemorySink()
+    write = world.receipts.write
+
+    async def refusing(number: int, nonce: str, changes: Changes) -> int:
+        if number == 0:
+            raise StoreError("WRONGTYPE")
+        return await write(number, nonce, changes)
+
+    monkeypatch.setattr(world.receipts, "write", refusing)
+    async with world.relay() as relay:
+        world.receipts.shards[1].nonce = "ours"
+        relay.claimed(1, "ours", 0)
+        await settled()
+        for sequence in (1, 2):
+            world.commit(relay, [action(sequence)])
+            relay.offer(1, sequence, [action(10 + sequence)])
+            await settled()
+
+    assert [each.status for each in world.receipts.shards[1].actions.values()] == ["delivered"] * 2
+    assert not world.receipts.shards[0].actions
+    assert caplog.text.count("WRONGTYPE") == 1
