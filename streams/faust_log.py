@@ -78,11 +78,13 @@ class FaustLog:
                     starting.result()
                 await _first(stop, WATCH_SECONDS)
         finally:
-            await app.stop()
-            plane.halt()
-            await asyncio.to_thread(thread.join, JOIN_SECONDS_MAX)
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            try:
+                await app.stop()
+            finally:  # whatever Faust says: a thread that goes on would hold its shards
+                plane.halt()
+                await asyncio.to_thread(thread.join, JOIN_SECONDS_MAX)
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
         failure = self._failure or app.crash_reason
         if failure is not None:
             raise failure
