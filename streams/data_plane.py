@@ -42,6 +42,7 @@ from streams.polling import Polling
 from streams.shard_status import ShardStatus
 
 OBSERVE_MS: Final = 1_000  # lag is told this often
+ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
 BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class DataPlane:
         self._has_more = False
         self._polling = Polling(consumer, now_ms)
         self._limit = RECORDS_MAX
-        self._observed_ms = now_ms()
+        self._observed_ms = self._asked_ms = now_ms()
 
     def aim(self, target: Target) -> None:
         """Publish a new target. What is in hand is finished first: wait until not `busy`."""
@@ -162,6 +163,7 @@ class DataPlane:
 
     def _claim(self, target: Target, now_ms: int) -> None:
         """Claim the shards that are wanted and due, and let those begin whose log has answered."""
+        fresh = set()
         for number in self._claims.due(now_ms):
             self._beat()  # a Redis that does not answer costs seconds a shard
             try:
@@ -171,10 +173,13 @@ class DataPlane:
                 continue
             if shard is not None:
                 self._shards[number] = shard
-        waiting = {n: s.offsets for n, s in self._shards.items() if n not in self._feeds}
+                fresh.add(number)
+        asked = fresh if now_ms - self._asked_ms < ASK_MS else self._shards.keys()
+        waiting = {n: self._shards[n].offsets for n in asked if n not in self._feeds}
         if not waiting:
             return
         found = beginnings(self._consumer, self._topics, waiting, accept_gap=self._accept_gap)
+        self._asked_ms = self._now_ms()  # the answer may have taken longer than the space between
         for number, beginning in found.items():
             if isinstance(beginning, GapError):
                 self._stop(number, beginning)

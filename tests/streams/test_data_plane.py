@@ -1,9 +1,10 @@
 """The data plane: each record is folded once, in order, whatever the group, Redis and the log do."""
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from streams.align import LANE_RECORDS_MAX
-from streams.data_plane import BATCH_MS_MAX, Target
+from streams.data_plane import ASK_MS, BATCH_MS_MAX, Target
 from streams.errors import DamagedError, LogDownError, StaleError, StoreDownError
 from streams.ownership import RETRY_MS
 from streams.probes import STALL_MS_MAX, stalled
@@ -254,3 +255,31 @@ def test_the_end_of_the_loop_lets_go_of_everything() -> None:
 
     assert bench.store.owners[0].is_closed
     assert bench.consumer.is_closed
+
+
+def test_a_partition_without_a_leader_is_asked_for_at_intervals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each question may block for seconds, and all other shards wait for this thread."""
+    bench = Bench(filled(("clicks", 0, 1)))
+    asked: list[set[int]] = []
+    answer = bench.consumer.offsets_for_times
+
+    def asking(partitions: list[TopicPartition], timeout: float = -1) -> list[TopicPartition]:
+        asked.append({each.partition for each in partitions})
+        bench.now_ms += ASK_MS
+        return answer(partitions, timeout)
+
+    monkeypatch.setattr(bench.consumer, "offsets_for_times", asking)
+    bench.consumer.is_down = True
+    bench.store.claim_errors = [down()]
+    bench.plane.aim(Target(1, frozenset({0, 1})))
+    bench.turn(3)
+    assert asked == [{1}, {0}]  # of new claims at once
+
+    bench.turn(3)
+    bench.now_ms += ASK_MS
+    bench.consumer.is_down = False
+    bench.turn(2)
+    assert asked[2:] == [{0, 1}, {0, 1}]  # first and end offsets
+    assert bench.store.folded[0] == [b"clicks 1"]
