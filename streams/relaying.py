@@ -4,11 +4,13 @@ Promise   Inside the block the relay works; at its end what is under way gets GR
           is missing is found in the outbox by the next relay. A relay that fails ends the process.
 How       Destinations, receipts and the relay's task, opened and closed in order. Changes of deliveries
           become metrics.
-Limits    OFFERED_MAX actions whose commit times are remembered, to tell how long delivery took.
+Limits    OFFERED_MAX actions whose commit times are remembered, to tell how long delivery took;
+          the oldest are forgotten first, such as those of shards that others own by now.
 Not here  The relay itself: relay.py. Which process has one: up.py, worker.py, lone_relay.py.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -58,7 +60,7 @@ class Timed:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._offered: dict[str, int] = {}
+        self._offered: OrderedDict[str, int] = OrderedDict()  # each call of it is atomic
         self._made: Relay | None = None
 
     def claimed(self, number: int, nonce: str, last: int) -> None:
@@ -69,8 +71,10 @@ class Timed:
 
     def offer(self, number: int, sequence: int, actions: Sequence[Action]) -> None:
         now_ms = self._means.clock.now_ms()
-        if len(self._offered) + len(actions) <= OFFERED_MAX:
-            self._offered.update((action.id, now_ms) for action in actions)
+        for action in actions:
+            self._offered[action.id] = now_ms
+            if len(self._offered) > OFFERED_MAX:
+                self._offered.popitem(last=False)
         self.relay.offer(number, sequence, actions)
 
     @property

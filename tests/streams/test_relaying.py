@@ -75,12 +75,15 @@ def test_what_is_stale_is_counted_apart() -> None:
 
 
 def test_commit_times_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint that is down for hours must not cost memory."""
+    """An endpoint that is down for hours must not cost memory, nor end the measuring of the others."""
     monkeypatch.setattr(relaying, "OFFERED_MAX", 3)
     world = World()
     world.timed.offer(0, 1, [action(1), action(2), action(3)])
     world.timed.offer(0, 2, [action(4)])
-    world.timed.changed(ended(pending(action(4), 1_000), "delivered", "", 1_040, 1))
+    world.timed.changed(ended(pending(action(1), 1_000), "delivered", "", 1_040, 1))
 
     assert world.relay.offers == [(0, 1, 3), (0, 2, 1)]
     assert world.value("delivery_seconds_count") == 0
+
+    world.timed.changed(ended(pending(action(4), 1_000), "delivered", "", 1_040, 1))
+    assert world.value("delivery_seconds_count") == 1
