@@ -139,6 +139,11 @@ def log(one: Given) -> EmbeddedLog | KafkaLog:
     scheme, _, rest = text(one).partition(":")
     if scheme == "embedded" and rest:
         return EmbeddedLog(one.folder / Path(rest).expanduser())
+    if "@" in rest:  # never repeated: what stands before it is a password
+        raise ValueError(
+            "must be kafka://HOST:PORT,… without a login; logins go into [kafka]:"
+            " sasl_user and sasl_password"
+        )
     if scheme == "kafka" and rest.startswith("//"):
         servers = tuple(part.strip() for part in rest[2:].rstrip("/").split(","))
         for server in servers:

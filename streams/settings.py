@@ -150,8 +150,14 @@ def read(
 def _from_file(file: Path, problems: list[str]) -> dict[str, Given]:
     try:
         tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # also what is no UTF-8, no TOML, or a number of 5,000 digits
         problems.append(f"{file}: cannot be read: {error}")
+        return {}
+    except RecursionError:
+        problems.append(f"{file}: cannot be read: it is nested too deeply; no setting is so deep")
         return {}
     return {name: Given(value, str(file), file.parent) for name, value in _flat(tree)}
 

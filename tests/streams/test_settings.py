@@ -196,9 +196,33 @@ def test_a_file_that_was_asked_for_must_be_there_and_be_toml(
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        b"partitions = " + b"9" * 5_000,
+        b"partitions = " + b"[" * 50_000,
+        b'log = "\xff"',
+        None,
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_mistake(written: bytes | None, tmp_path: Path) -> None:
+    """A traceback tells the wrong reader where to look."""
+    file = tmp_path / "rapport.toml"
+    if written is None:
+        file.mkdir()  # what cannot be read, even by root
+    else:
+        file.write_bytes(written)
+
+    (found,) = problems_of({}, {}, tmp_path)
+
+    assert found.startswith(f"{file}: cannot be read: ")
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("redis", "redis://:pass-word@[broken"),
+        ("log", "kafka://user:pass-word@host:9092"),
+        ("log", "kafka:user:pass-word@host:9092"),
         ("endpoints.crm.secret", "pass-word"),
         ("endpoints.crm.url", "hooks.example/pass-word"),
     ],
@@ -238,39 +262,6 @@ def test_accepting_a_gap_reaches_the_log(tmp_path: Path) -> None:
 
     assert KafkaSettings.of(read({**kafka, "accept_gap": True}, {}, tmp_path)).accept_gap
     assert not KafkaSettings.of(read(kafka, {}, tmp_path)).accept_gap
-
-
-@pytest.mark.parametrize(
-    ("words", "stale_ms"),
-    [(None, 86_400_000), ("90m", 5_400_000), ("2W", 1_209_600_000), ("never", None)],
-)
-def test_when_a_cause_is_stale_is_written_as_rules_write_times(
-    tmp_path: Path, words: str | None, stale_ms: int | None
-) -> None:
-    """A day unless somebody says otherwise."""
-    assert read({"stale_after": words}, {}, tmp_path).stale_ms == stale_ms
-
-
-@pytest.mark.parametrize("words", ["1", "0d", "-1d", "1.5d", "1y", "", "9999w", 1])
-def test_what_is_no_time_is_refused(tmp_path: Path, words: object) -> None:
-    """A bare number would be of somebody else's unit."""
-    (problem,) = problems_of({"stale_after": words}, {}, tmp_path)
-
-    assert problem.startswith("--stale-after: stale_after: must be ")
-
-
-@pytest.mark.parametrize(("words", "meant"), [("TRUE", True), ("off", False), ("1", True)])
-def test_switches_understand_the_words_that_people_write(words: str, meant: bool) -> None:
-    """The environment has only texts."""
-    settings = read(
-        {},
-        {
-            "RAPPORT_ENDPOINTS_CRM_URL": "https://crm.example/",
-            "RAPPORT_ENDPOINTS_CRM_ALLOW_PRIVATE": words,
-        },
-    )
-
-    assert settings.endpoints["crm"].allow_private is meant
 
 
 def test_the_number_of_endpoints_is_bounded(tmp_path: Path) -> None:
