@@ -8,7 +8,8 @@ How       Each kind has a fixed number of 8-byte words in the row (`words`), upd
                       each window that is read. A window is exact while its oldest, partly covered tile
                       is empty; beyond that the tile counts by its covered share, and the error is at
                       most what is in that one tile (a twelfth of the window)
-          TOTAL       count, and sum in millionths as an integer: exact, whatever the order
+          TOTAL       count, and sum in millionths as an integer: exact, whatever the order; beyond
+                      9.2e12 units it stays there (values of both signs may then differ by order)
           LAST FIRST MINIMUM MAXIMUM   value and time; ties go to the larger (FIRST, MINIMUM: smaller) value
           MOMENTS     weight, mean and squared deviations, decayed (West 1979, with forward decay)
           DISTINCT    when each of `buckets` hash buckets was last hit: linear counting (Whang et al., 1990)
@@ -24,10 +25,14 @@ from typing import Final
 TILES: Final = 13  # twelve cover a window; the thirteenth is the one that it only partly covers
 TILES_IN_WINDOW: Final = TILES - 1
 MICRO: Final = 1_000_000  # TOTAL counts in millionths
+TOTAL_MAX: Final = (
+    9_200_000_000_000_000_000  # of them: just inside 64 bits, and a float has it exactly
+)
 EXACT_EVENTS_MAX: Final = 4096
 WINDOW_MS_MIN: Final = 60_000
 WINDOW_MS_MAX: Final = 366 * 86_400_000
 BUCKETS_MAX: Final = 4096
+BUCKETS: Final = 64  # of DISTINCT, when nothing else is asked for
 
 
 class AggregateKind(IntEnum):

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from processors.aggregate import MICRO, AggregateKind
+from processors.aggregate import MICRO, TOTAL_MAX, AggregateKind
 from processors.compiled import compiled
 from processors.readings import read_all
 from processors.tables import (
@@ -47,7 +47,6 @@ _MINIMUM = int(AggregateKind.MINIMUM)
 _MAXIMUM = int(AggregateKind.MAXIMUM)
 _MOMENTS = int(AggregateKind.MOMENTS)
 _DISTINCT = int(AggregateKind.DISTINCT)
-_TOTAL_MAX = 9.2e18  # just inside 64 bits
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -118,6 +117,15 @@ def add_point(row: Floats, whole: Integers, kind: int, at: int, at_ms: int, valu
         row[at + 1] = value
 
 
+@compiled("i8(i8, f8)")
+def add_saturated(total: int, value: float) -> int:
+    """Add to a sum in millionths, which stays at its limit: then values of one sign keep any order."""
+    step = int(max(min(np.rint(value * MICRO), TOTAL_MAX), -TOTAL_MAX))
+    if step > 0:
+        return min(total, TOTAL_MAX - step) + step
+    return max(total, -TOTAL_MAX - step) + step
+
+
 @compiled("void(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8, f8)")
 def update(
     row: Floats,
@@ -137,9 +145,7 @@ def update(
         add_exact(row, whole, folds, fold, windows, at_ms, value)
     elif kind == _TOTAL:
         whole[at] += 1
-        total = whole[at + 1] + np.rint(value * MICRO)
-        if abs(total) < _TOTAL_MAX:
-            whole[at + 1] += np.int64(np.rint(value * MICRO))
+        whole[at + 1] = add_saturated(whole[at + 1], value)
     elif kind == _MOMENTS:
         add_moment(row, whole, at, at_ms, value, folds[fold, FOLD_HALF_LIFE])
     elif kind == _DISTINCT:

@@ -12,6 +12,7 @@ Not here  What users write (rules/), what scores mean (health.py, anomaly.py), t
 from typing import Final
 
 from processors.aggregate import (
+    BUCKETS,
     BUCKETS_MAX,
     EXACT_EVENTS_MAX,
     READINGS,
@@ -159,7 +160,7 @@ class PlanBuilder:
         *,
         half_life_ms: int = 0,
         exact_events: int = 16,
-        buckets: int = 64,
+        buckets: int = BUCKETS,
     ) -> Aggregate:
         """Remember events where `where` is 1.0; see aggregate.py for the kinds.
 

@@ -6,6 +6,7 @@ How       Numbers and durations are apart: they meet only where the result has a
 Not here  The walk over the tree (check.py).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -13,14 +14,26 @@ from typing import Final, Protocol, cast
 
 import re2
 
+from processors.aggregate import BUCKETS
 from rules.errors import ExpressionError
-from rules.expression import Constant, Expression, Field, Operation, Score, Sign, TextTest, Type
+from rules.expression import (
+    Constant,
+    Expression,
+    Field,
+    Operation,
+    Reading,
+    Score,
+    Sign,
+    TextTest,
+    Type,
+)
 from rules.syntax import Literal, Span, Syntax
 from rules.vocabulary import VALUE_FUNCTIONS, nearest
 
 PATTERN_CHARS_MAX: Final = 512
 PATTERN_MEMORY_MAX: Final = 1 << 20  # bytes that RE2 may use for one pattern
 PATTERNS_KEPT: Final = 64  # compiled patterns kept besides those in use
+DISTINCT_MAX: Final = BUCKETS * math.log(BUCKETS)  # about 266: when every bucket was hit
 LISTED_MAX: Final = 256  # items of one `in (…)`
 
 _TESTS: Final = {"=": "is", "!=": "is not", "in": "is", "not in": "is not"}
@@ -106,6 +119,8 @@ def comparison(sign: str, left: Expression, right: Expression, span: Span) -> Ex
     if texts:
         raise _text_with_number(texts[0], right if texts[0] is left else left)
     _one_unit(numbers((left, right)))
+    _check_distinct(left, right)
+    _check_distinct(right, left)
     return Operation(cast("Sign", sign), (left, right), Type.CONDITION, span)
 
 
@@ -180,6 +195,19 @@ def _one_unit(operands: Sequence[Expression]) -> Type:
     else:
         mend = "divide the duration by its unit first, as in since(order.placed) / 1d"
     raise ExpressionError(plain.span, "a number stands here together with a duration", mend)
+
+
+def _check_distinct(reading: Expression, other: Expression) -> None:
+    """Refuse what would hold never, or always, without a word."""
+    if not (isinstance(reading, Reading) and reading.function == "distinct"):
+        return
+    if isinstance(other, Constant) and other.value > DISTINCT_MAX:
+        most = math.floor(DISTINCT_MAX)
+        raise ExpressionError(
+            other.span,
+            f"distinct never gives more than about {most}",
+            f"it is an estimate for small numbers: compare it with {most} or less",
+        )
 
 
 def _text_with_number(text: Expression, other: Expression) -> ExpressionError:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.aggregate import AggregateKind, Reading
+from processors.aggregate import MICRO, TOTAL_MAX, AggregateKind, Reading
 from processors.columns import text_hash
 from processors.event import Event
+from processors.fold import add_saturated
 from processors.layout import Layout, Packer, unpack
 from processors.plan import PlanBuilder
 from processors.profiles import Table
@@ -240,3 +241,18 @@ def test_packing_overlooks_nothing_where_heads_are_empty(batch: list[Event]) -> 
 
     whole = Packer(PLAN.layout).pack(table.whole_rows, slots)
     assert Packer(PLAN.layout, PLAN.bodies).pack(table.whole_rows, slots) == whole
+
+
+def test_a_sum_stays_at_its_limit_and_its_values_may_come_in_any_order() -> None:
+    """A sum that skips what is too large, while the count goes on, is a mean that means nothing."""
+    limit = TOTAL_MAX / MICRO
+    values = [1e10, 0.75 * limit, 3.0, 0.5 * limit, 1e300, math.inf]
+
+    for sign in (1.0, -1.0):
+        for each in (values, values[::-1], values[2:] + values[:2]):
+            total = 0
+            for value in each:
+                total = add_saturated(total, sign * value)
+            assert total == sign * TOTAL_MAX
+    assert add_saturated(TOTAL_MAX, -1.0) == TOTAL_MAX - MICRO
+    assert add_saturated(TOTAL_MAX - 5 * MICRO, 2.0) == TOTAL_MAX - 3 * MICRO

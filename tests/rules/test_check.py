@@ -34,6 +34,8 @@ MISTAKES = [
     ("not 5", "5", "a condition is needed", ""),
     ("since(order.placed) > 30", "30", "together with a duration", "30d"),
     ("health < 3d", "health", "together with a duration", "/ 1d"),
+    ("distinct(order.paid.terminal) > 267", "267", "more than about 266", "266 or less"),
+    ("1000 < distinct(order.paid.terminal, 1d)", "1000", "more than about 266", "266 or less"),
     ("least(health, 3d) > 1d", "health", "together with a duration", ""),
     ("30d * 2d > 1d", "30d * 2d", "two durations", ""),
     ("5 / 2d > 1", "5 / 2d", "divided by a duration", ""),
