@@ -47,6 +47,7 @@ from streams.shard_status import ShardStatus
 ACTIONS_LISTED: Final = 100  # when the caller does not say
 ACTIONS_LISTED_MAX: Final = 1_000
 CONNECTIONS_MAX: Final = 512  # half of the 1,024 descriptors of most processes: we need some too
+IDLE_SECONDS_MAX: Final = 75.0  # without a whole request; proxies give up sooner, mostly after 60 s
 SHUTDOWN_SECONDS_MAX: Final = 1.5  # `rapport up` ends within 2 s
 
 Listed: TypeAlias = Sequence[Mapping[str, Any]]
@@ -122,6 +123,7 @@ async def serve(made: web.Application, address: Address) -> tuple[web.AppRunner,
         access_log=None,
         auto_decompress=False,  # intake.py does, within its bounds
         shutdown_timeout=SHUTDOWN_SECONDS_MAX,
+        keepalive_timeout=IDLE_SECONDS_MAX,  # it runs from the first moment of a connection
     )
     await runner.setup()
     try:

@@ -223,6 +223,23 @@ async def test_it_listens_where_it_was_told_and_ends_when_told() -> None:
         await runner.cleanup()
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET /livez HTTP/1.1\r\nHost: a"])
+async def test_who_never_finishes_asking_is_closed(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else 512 callers who say nothing keep everybody else out, for as long as they like."""
+    monkeypatch.setattr(web_module, "IDLE_SECONDS_MAX", 0.05)
+    runner, address = await serve(application(World().ports(), LOOPBACK, None), LOOPBACK)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        writer.write(begun)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+    finally:
+        writer.close()
+        await runner.cleanup()
+
+
 async def test_who_comes_when_it_is_full_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand callers who say nothing took every descriptor, and webhooks and Redis had none."""
     monkeypatch.setattr(web_module, "CONNECTIONS_MAX", 2)
