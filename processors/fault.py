@@ -81,6 +81,7 @@ assert set(NUMBER_FIELDS) < set(ALLOWED), "numbers are fields"
 
 _BACKSLASH: Final = ord("\\")
 _BRACKET: Final = ord("[")
+_LATIN: Final = 0xC2  # begins U+0080 to U+00BF in UTF-8, and so every control character above ASCII
 _NAMES = ("id", "action", "customer_id")
 _EVENTS = msgspec.json.Decoder(Event)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])  # checks that all of it is JSON
@@ -90,7 +91,7 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _ONE_KIND_OF_BRACKET = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # behind an even number of backslashes
-_CONTROL = re.compile("[\x00-\x1f]")
+_CONTROL = re.compile("[\x00-\x1f\x80-\x9f]")
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 
 
@@ -172,14 +173,20 @@ def event_fault(event: Event, value: bytes, time_ms: int) -> Fault | None:
         field = "score"
     elif event.attributes and not _fits_64_bits(event.attributes):
         field = "attributes"
-    elif _BACKSLASH in value and not (event.id + event.action + event.customer_id).isprintable():
-        field = next((name for name in _NAMES if _CONTROL.search(getattr(event, name))), "")
-        reason = "control_character"
+    elif _BACKSLASH in value or _LATIN in value:  # without them there is no control character
+        field, reason = _control_in(event), "control_character"
     if not field:
         return None
     found = repr(getattr(event, field)) if field != "attributes" else "an object with a larger one"
     detail = f"{field} is {found[:FOUND_CHARS_MAX]}; it must be {ALLOWED[field]}"
     return Fault(reason, field, detail, _value_at(value, field))
+
+
+def _control_in(event: Event) -> str:
+    """The field with a control character, or ""."""
+    if (event.id + event.action + event.customer_id).isprintable():
+        return ""
+    return next((name for name in _NAMES if _CONTROL.search(getattr(event, name))), "")
 
 
 def _refusal(message: str, fields: dict[str, msgspec.Raw], value: bytes) -> Fault:
