@@ -97,9 +97,10 @@ def percentiles(ns: Sequence[int]) -> dict[str, float]:
     """
     ordered = sorted(ns)
     found: dict[str, float] = {"count": len(ordered)}
-    for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)):
+    if not ordered:
+        return found
+    for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)):
         found[name] = round(ordered[math.ceil(len(ordered) * share) - 1] / 1e6, 3)
-    found["max"] = round(ordered[-1] / 1e6, 3)
     return found
 
 
@@ -143,7 +144,9 @@ def worker_files(bench: Bench, port: int) -> tuple[Path, Path]:
     (rules / "webhook.toml").write_text(WEBHOOK_RULE)
     settings = bench.folder / "rapport.toml"
     settings.write_text(
-        f'[endpoints.bench]\nurl = "http://127.0.0.1:{port}/hook"\nsecret = "{SECRET}"\n'
+        # The events are of years ago; a webhook for each is what is measured.
+        'stale_after = "never"\n[endpoints.bench]\n'
+        f'url = "http://127.0.0.1:{port}/hook"\nsecret = "{SECRET}"\n'
     )
     return settings, rules
 
@@ -232,14 +235,12 @@ def figures(bench: Bench, plan: Plan) -> dict[str, object]:
         assert is_signed, "every webhook is signed"
         if cause in produced:
             hooks[cause] = ns
-    late = percentiles([each * 1_000 for each in told["late_us"]])
-    looks = percentiles([seen - asked for asked, seen, *_ in moves])
     return {
         "produce_to_redis_ms": percentiles([there[place] - ns for place, ns in sent.items()]),
         "produce_to_webhook_ms": percentiles([ns - produced[name] for name, ns in hooks.items()]),
         "webhooks_expected": len(expected),
-        "sender_late_us": in_us(late),
-        "observer_us": in_us(looks),
+        "sender_late_us": in_us(percentiles([each * 1_000 for each in told["late_us"]])),
+        "observer_us": in_us(percentiles([seen - asked for asked, seen, *_ in moves])),
     }
 
 
@@ -248,7 +249,7 @@ def in_us(found: Mapping[str, float]) -> dict[str, int]:
     return {name: round(each * 1_000) for name, each in found.items() if name != "count"}
 
 
-def run(plan: Plan) -> dict[str, object]:
+def run(plan: Plan) -> dict[str, Any]:
     """Measure floor and worker.
 
     Raises:
@@ -282,16 +283,19 @@ def run(plan: Plan) -> dict[str, object]:
 
 
 def main(*, json_out: bool = False, save: bool = False, plan: Plan | None = None) -> int:
-    """Print the figures; 1 where a bar is missed."""
+    """Print the figures; 1 where a bar is missed, or webhooks are: the slow ones may be those."""
     try:
         told = run(plan or Plan())
     except servers.MissingError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    results.tell("latency", told, json_out=json_out, save=save)
-    medians: list[Any] = [told["produce_to_redis_ms"], told["produce_to_webhook_ms"]]
-    reached = medians[0]["p50"] <= REDIS_BAR_MS and medians[1]["p50"] <= WEBHOOK_BAR_MS
-    return 0 if reached else 1
+    redis, hooks = told["produce_to_redis_ms"], told["produce_to_webhook_ms"]
+    missing = told["webhooks_expected"] - hooks["count"]
+    results.tell("latency", told, json_out=json_out, save=save and not missing)
+    if missing:
+        sys.stderr.write(f"{missing} of {told['webhooks_expected']} webhooks did not arrive\n")
+        return 1
+    return 0 if redis["p50"] <= REDIS_BAR_MS and hooks["p50"] <= WEBHOOK_BAR_MS else 1
 
 
 if __name__ == "__main__":
