@@ -6,11 +6,13 @@ How       An idempotent producer of the data plane's thread, flushed. The names 
           dead letter queues (KIP-1191), with Connect's for the error's class, and ours.
 Limits    FLUSH_SECONDS_MAX, then the same letters are written again: they may be there twice, and their
           source position tells. A record that is too large for the topic is cut to CUT_BYTES, and a
-          header says so: it must not stop its shard for ever.
+          header says so; one whose time the topic refuses is written with the time of now, and a header
+          tells its own: neither must stop its shard for ever.
 Not here  Listing and replaying (dead_letters.py).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -27,10 +29,23 @@ TOO_LARGE: Final = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_L
 CUT_BYTES: Final = 64 * 1024  # twice what an event may have: enough to see what it is
 CUT: Final = OWN_PREFIX + "cut-from-bytes"  # how long the value was
 
+# Kafka names the error itself only where one record of a request has it.
+UNTIMELY: Final = frozenset((KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD))
+BESIDE_ANOTHER: Final = -138  # librdkafka's: nothing is wrong with it, but with one sent beside it
+RECORDED: Final = OWN_PREFIX + "recorded-at-ms"  # which time the record had
+MENDS_MAX: Final = 3  # cut, given the time of now, and once for what went with others
+
 Header = tuple[str, str | bytes | None]
-Note = tuple[
-    DeadLetter, bytes | None, tuple[Header, ...]
-]  # letter, what to write of it, more headers
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is to be written of a letter."""
+
+    letter: DeadLetter
+    value: bytes | None
+    at_ms: int  # 0: now
+    more: tuple[Header, ...] = ()  # headers
 
 
 class KafkaDeadLetters:
@@ -46,28 +61,27 @@ class KafkaDeadLetters:
         Raises:
             LogDownError: They may not be; write them again.
         """
-        failed = self._send([(letter, letter.value, ()) for letter in letters])
-        cut = [
-            (letter, (letter.value or b"")[:CUT_BYTES], ((CUT, str(len(letter.value or b""))),))
-            for letter, error in failed
-            if error.code() in TOO_LARGE
-        ]
-        if len(cut) == len(failed):
-            failed = self._send(cut)
+        failed = self._send([Note(each, each.value, max(each.origin.at_ms, 0)) for each in letters])
+        for _ in range(MENDS_MAX):
+            mends = [mended(note, error.code()) for note, error in failed]
+            notes = [note for note in mends if note is not None]
+            if not notes or len(notes) < len(failed):
+                break
+            failed = self._send(notes)
         if failed:
             raise LogDownError("delivery", f"a dead letter is not written: {failed[0][1]}")
 
-    def _send(self, notes: Sequence[Note]) -> list[tuple[DeadLetter, KafkaError]]:
-        """Produce and flush; return the letters that were refused."""
+    def _send(self, notes: Sequence[Note]) -> list[tuple[Note, KafkaError]]:
+        """Produce and flush; return those that were refused."""
         if not notes:
             return []
-        failed: list[tuple[DeadLetter, KafkaError]] = []
+        failed: list[tuple[Note, KafkaError]] = []
         if self._producer is None:
             self._producer = Producer(self._settings.producer())
         producer, self._producer = self._producer, None  # after an error a new one: it may be fatal
         try:
-            for letter, value, more in notes:
-                self._produce(producer, letter, value, more, failed)
+            for note in notes:
+                self._produce(producer, note, failed)
         except BufferError as error:
             raise LogDownError("delivery", str(error)) from error
         if producer.flush(FLUSH_SECONDS_MAX):
@@ -77,28 +91,35 @@ class KafkaDeadLetters:
         return failed
 
     def _produce(
-        self,
-        producer: Producer,
-        letter: DeadLetter,
-        value: bytes | None,
-        more: tuple[Header, ...],
-        failed: list[tuple[DeadLetter, KafkaError]],
+        self, producer: Producer, note: Note, failed: list[tuple[Note, KafkaError]]
     ) -> None:
         def report(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
-                failed.append((letter, error))
+                failed.append((note, error))
 
         try:
             producer.produce(
                 self._settings.dead_letters,
-                value=value,
-                key=letter.origin.key,
-                headers=[*headers_of(letter, self._settings.group), *more],
-                timestamp=max(letter.origin.at_ms, 0),  # 0: now
+                value=note.value,
+                key=note.letter.origin.key,
+                headers=[*headers_of(note.letter, self._settings.group), *note.more],
+                timestamp=note.at_ms,
                 on_delivery=report,
             )
         except KafkaException as error:  # at once, for instance because it is too large for us
-            failed.append((letter, error.args[0]))
+            failed.append((note, error.args[0]))
+
+
+def mended(note: Note, code: int) -> Note | None:
+    """A refused note as it can be written; None where only waiting can help."""
+    value = note.value or b""
+    if code in TOO_LARGE and len(value) > CUT_BYTES:
+        cut = (CUT, str(len(value)))
+        return replace(note, value=value[:CUT_BYTES], more=(*note.more, cut))
+    if code in UNTIMELY and note.at_ms:
+        recorded = (RECORDED, str(note.at_ms))
+        return replace(note, at_ms=0, more=(*note.more, recorded))
+    return note if code == BESIDE_ANOTHER else None
 
 
 def headers_of(letter: DeadLetter, group: str) -> list[Header]:
