@@ -1,6 +1,6 @@
 """Where a shard begins: at its fence, or not at all where the log no longer holds that."""
 
-from streams.data_plane import Target
+from streams.data_plane import ASK_MS, Target
 from streams.ownership import RETRY_MS
 from tests.streams.plane_bench import Bench, filled
 
@@ -64,6 +64,7 @@ def test_without_a_broker_a_shard_begins_later() -> None:
     bench.plane.aim(Target(1, frozenset({0})))
     bench.turn(3)
     bench.consumer.is_down = False
+    bench.now_ms += ASK_MS
     bench.turn()
 
     assert bench.store.claims == [(0, 1, False)]
