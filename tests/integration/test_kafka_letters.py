@@ -1,10 +1,17 @@
 """Dead letters on a real Kafka: kept whole, listed readable, put back as they were."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it is its documented place
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 
 from processors.batch import DeadLetter, Origin
 from streams import topics
@@ -91,6 +98,37 @@ def test_a_record_too_large_for_the_topic_is_cut_and_not_put_back(kafka: KafkaBr
 
     assert [len(each.value or b"") for each in letters.waiting()] == [5, CUT_BYTES]
     assert letters.replay() == Replayed(put_back=1, left_out=1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_record_whose_time_the_topic_refuses_is_kept_with_the_time_of_now(
+    kafka: KafkaBroker, count: int
+) -> None:
+    """Kafka refuses the whole request, and names the error in another way when two are wrong."""
+    settings = made(kafka, f"untimely-{count}-")
+    topic = ConfigResource(ConfigResource.Type.TOPIC, settings.dead_letters)
+    topic.add_incremental_config(
+        ConfigEntry(
+            "message.timestamp.after.max.ms",
+            "1000",
+            incremental_operation=AlterConfigOpType.SET,
+        )
+    )
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.incremental_alter_configs([topic])[topic].result()
+    good, ahead_ms = letter(settings, b"good"), AT_MS + 30 * 86_400_000
+    early = [
+        replace(good, origin=replace(good.origin, at_ms=ahead_ms), value=b"early")
+        for _ in range(count)
+    ]
+    KafkaDeadLetters(settings).write([good, *early])
+    found = KafkaLetters(settings).waiting()
+
+    assert sorted(each.value or b"" for each in found) == [b"early"] * count + [b"good"]
+    assert {each.value: each.origin.at_ms < ahead_ms for each in found} == {
+        b"early": True,
+        b"good": True,
+    }
 
 
 def test_letters_that_cannot_be_written_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
