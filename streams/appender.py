@@ -2,6 +2,8 @@
 
 Promise   When `append` returns, the events that it did not refuse are durable.
 How       A port with an implementation for each log, and one over HTTP (gateway_appender.py).
+Limits    Who appends again relies on ids, and a customer's last `duplicates_kept` (64) are remembered:
+          a repetition that comes after more events of that customer counts twice.
 Not here  Checking events: whoever appends has decoded them.
 """
 

@@ -10,7 +10,9 @@ How       1 read a chunk, ahead of the one being sent
           Where there is a rate, 2 to 4 are done for each second's worth of the chunk: who stops a slow
           run keeps what it has sent, and no second has more than its share.
 Limits    Two chunks in memory. One append at a time, because the order of events counts. A log that is
-          full or away is tried every RETRY_MS, for PATIENCE_MS.
+          full or away is tried every RETRY_MS, for PATIENCE_MS. What is sent twice counts once as far as
+          a customer's last `duplicates_kept` (64) ids reach: of a customer with more events than that
+          in what was under way, they count twice.
 Not here  Reading (source.py, query.py), the ways into a log (appender.py), the bar (progress.py).
 """
 

@@ -5,6 +5,8 @@ Promise   200 means that the accepted events are in the log, as durable as the l
 How       The body is read within bounds, taken apart (ingest.py), and appended in calls of the size
           that a log takes, one after the other; what the log refuses joins what was rejected.
 Limits    BODIES_BYTES_MAX over all requests at once, then 503; BODY_SECONDS_MAX to send a body.
+          Of ids, a customer's last `duplicates_kept` (64) are remembered: send again soon, before more
+          events of that customer than these; a later repetition, or a longer one, counts twice.
           PARSING_MAX large bodies are parsed at once, each up to INFLATED_BYTES_MAX; the rest wait.
 Not here  What is in a body (ingest.py). The logs: redis_appender.py, kafka_producer.py.
 
