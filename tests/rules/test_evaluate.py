@@ -14,6 +14,7 @@ from processors.fold import ADMITTED, DUPLICATE
 from rules.action import Action, Target, action_id
 from rules.errors import RulesError
 from rules.evaluate import DATA_VALUES_MAX, FIRES_AT_ONCE, actions_of, evaluate
+from rules.load import RULES_MAX
 from tests.rules.bench import MINUTE_MS, START_MS, THEN, Bench, Judged, healths
 from tests.rules.loading import builder, loaded
 
@@ -169,6 +170,11 @@ def test_fires_are_those_defined_wherever_batches_are_cut(
     parts = [batch[a:b] for a, b in pairwise(edges) if b > a]
 
     assert [fire for part in parts for fire in bench.judge(part)] == defined(batch)
+
+
+def test_the_buffer_holds_the_fires_of_one_event() -> None:
+    """An event whose fires never fit would be judged again for ever."""
+    assert FIRES_AT_ONCE >= RULES_MAX
 
 
 @pytest.mark.slow
