@@ -97,9 +97,8 @@ def percentiles(ns: Sequence[int]) -> dict[str, float]:
     """
     ordered = sorted(ns)
     found: dict[str, float] = {"count": len(ordered)}
-    if not ordered:
-        return found
-    for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)):
+    shares = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0))
+    for name, share in shares if ordered else ():
         found[name] = round(ordered[math.ceil(len(ordered) * share) - 1] / 1e6, 3)
     return found
 
@@ -225,8 +224,7 @@ def figures(bench: Bench, plan: Plan) -> dict[str, object]:
     """What the parts have seen, joined. Of a repeated event or webhook the first one counts."""
     told = bench.read("sent.json")
     sent = places_of(told["sent"])
-    moves = bench.read("moves.json")
-    there = committed(moves)
+    there = committed(moves := bench.read("moves.json"))
     expected = placed(plan.count(plan.warm_seconds), plan.count(plan.seconds))
     by_time = sorted(told["sent"], key=lambda each: -int(each[3]))
     produced = {name: ns for _, _, _, ns, name in by_time if name in expected}
