@@ -5,7 +5,7 @@ Promise   Each record of an owned shard is folded once, in order, from where the
 How       A librdkafka consumer with partitions assigned by hand; it is in no group. The control plane
           publishes a target; this thread claims its shards, reads, steps and commits. Exactly-once
           rests on the fence alone, so the two planes may disagree for a moment without harm.
-Limits    RECORDS_MAX records a poll and a batch. While Redis or the log is down, the
+Limits    RECORDS_MAX records a batch, POLL_RECORDS_MAX a poll. While Redis or the log is down, the
           same work is tried again as long as the target stands (patience.py).
 Not here  Membership of the group (control_plane.py). What a claim and a commit do (shard.py).
 

@@ -16,7 +16,7 @@ from confluent_kafka import Message
 
 from processors.batch import RECORDS_MAX
 
-POLL_RECORDS_MAX: Final = RECORDS_MAX
+POLL_RECORDS_MAX: Final = 4 * RECORDS_MAX  # of all shards: whole batches for several of them
 SECONDS_IDLE: Final = 0.1  # also how long a new target may go unseen
 SECONDS_BRIEF: Final = 0.005
 
