@@ -81,8 +81,8 @@ class RedisServer:
             raise ServerError(
                 "there is no redis-server 6.2 or newer; install Redis, or name one in `redis`"
             )
+        make_folder(self.folder)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # 1.
             self._lock = _locked(self.folder)
             # 2.
@@ -178,6 +178,18 @@ def _socket_of(folder: Path) -> Path:
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     short = Path(tempfile.gettempdir()) / f"rapport-{os.getuid()}-{name}"
     return short / "redis.sock"
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the data, for our eyes only, unless it is there.
+
+    Raises:
+        ServerError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ServerError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
 def _locked(folder: Path) -> IO[str]:

@@ -16,6 +16,7 @@ from streams.commands.options import (
     as_json,
     parameters,
     print_json,
+    running_url,
     say,
     settings_options,
     stderr,
@@ -128,11 +129,9 @@ class _Teller:
 
 def _destination(settings: Settings, to: str | None) -> str:
     """The name of where it goes, for the checkpoint: a URL."""
-    if to is not None:
-        return to.rstrip("/")
-    if isinstance(settings.log, KafkaLog):
+    if to is None and isinstance(settings.log, KafkaLog):
         return f"kafka://{','.join(settings.log.servers)}/{settings.topic_prefix}"
-    return f"http://{settings.http.host}:{settings.http.port}"
+    return running_url(settings, to)
 
 
 @asynccontextmanager

@@ -194,6 +194,25 @@ def kafka_log(settings: Settings, what: str) -> KafkaLog:
     return settings.log
 
 
+def check_access(settings: Settings) -> None:
+    """Refuse an address that needs a token, before anything has begun."""
+    from streams.access import guard
+
+    try:
+        guard(settings.http, settings.token)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def running_url(settings: Settings, to: str | None) -> str:
+    """Where the Rapport that runs is: at `--to`, else at `--http`."""
+    if to is None:
+        return f"http://{settings.http.host}:{settings.http.port}"
+    if not to.startswith(("http://", "https://")):
+        raise UsageError(f"--to {to}: must begin with http:// or https://")
+    return to.rstrip("/")
+
+
 def parameters(pairs: Sequence[str]) -> dict[str, str]:
     """The values of `--set NAME=VALUE`."""
     found: dict[str, str] = {}

@@ -15,6 +15,7 @@ from streams.commands.options import (
     fail,
     print_json,
     print_table,
+    running_url,
     say,
     settings_options,
     stdout,
@@ -93,7 +94,7 @@ def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: b
     """Make a running Rapport read its rules again; a DIR is checked here first."""
     if place is not None:
         _engine(settings, place)
-    url = (to or f"http://{settings.http.host}:{settings.http.port}").rstrip("/")
+    url = running_url(settings, to)
     status, answer = asyncio.run(_post(url + "/v1/rules/reload", settings.token))
     if as_json:
         print_json(answer)

@@ -8,6 +8,7 @@ import click
 from streams import kernels, logs
 from streams.commands.cluster import kafka_settings
 from streams.commands.options import (
+    check_access,
     say,
     settings_options,
     stdout,
@@ -34,6 +35,7 @@ def worker(settings: Settings, *, no_relay: bool) -> None:
     Any number of workers share the shards. SIGTERM ends one in order.
     """
     kafka = kafka_settings(settings, "a worker reads from Kafka")
+    check_access(settings)
     kernels.load(say)
     from streams.outfit import outfit_of
     from streams.scale_out import redis_of
@@ -55,6 +57,7 @@ def worker(settings: Settings, *, no_relay: bool) -> None:
 def gateway(settings: Settings) -> None:
     """Take events in over HTTP and write them to Kafka; show profiles when Redis is known."""
     kafka = kafka_settings(settings, "a gateway writes to Kafka")
+    check_access(settings)
     from streams.clock import SystemClock
     from streams.gateway import run
     from streams.metrics import Metrics
@@ -78,6 +81,7 @@ def relay(settings: Settings) -> None:
     One delivers at a time: a second one waits until the first has ended.
     """
     kafka = kafka_settings(settings, "a relay alone is for Kafka, and `rapport up` has its own")
+    check_access(settings)
     from streams.clock import SystemClock
     from streams.lone_relay import run
     from streams.metrics import Metrics

@@ -12,7 +12,9 @@ import click
 
 from streams import kernels, logs
 from streams.commands.options import (
+    Problems,
     UsageError,
+    check_access,
     embedded_folder,
     say,
     settings_options,
@@ -53,6 +55,7 @@ def up(settings: Settings, *, demo: bool, seed: int | None) -> None:
     if seed is not None and not demo:
         raise UsageError("--seed is for --demo")
     folder = embedded_folder(settings, "`rapport up` has its log inside")
+    check_access(settings)
     kernels.load(say)
     from streams.outfit import outfit_of
 
@@ -186,8 +189,14 @@ def missing_endpoints(rules: "Sequence[Rule]", endpoints: Mapping[str, Endpoint]
 @contextmanager
 def _log_file(folder: Path) -> Iterator[None]:
     """Logs in a file beside the data, while the terminal is drawn on."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / LOG_FILE).open("a", encoding="utf-8") as stream:
+    from streams.redis_server import make_folder
+
+    make_folder(folder)
+    try:
+        stream = (folder / LOG_FILE).open("a", encoding="utf-8")
+    except OSError as error:
+        raise Problems(f"{error.filename}: cannot be written: {error.strerror}") from error
+    with stream:
         logs.set_up(stream)
         yield
     logs.set_up()

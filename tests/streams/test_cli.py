@@ -198,6 +198,8 @@ def test_a_replay_of_a_query_ends_without_a_word(tmp_path: Path) -> None:
         (("topics", "lag"), "topics are Kafka's"),
         (("customer",), "Missing argument 'ID'"),
         (("no-such-command",), "No such command"),
+        (("up", "--http", "0.0.0.0:0"), "set a token"),
+        (("rules", "reload", "--to", "shop"), "must begin with http"),
         (("worker", "--data", "x"), "No such option"),
         (("replay", "gone.jsonl"), "gone.jsonl: there is no such file"),
         (("replay", "--sql", "gone.sql"), "gone.sql: there is no such file"),
@@ -236,6 +238,7 @@ def test_mistakes_in_the_settings_are_told_all_at_once(tmp_path: Path) -> None:
         (("dlq", "list"), "start it with `rapport up"),
         (("rules", "reload", "--http", "127.0.0.1:1"), "no Rapport answers at"),
         (("ingest", "a.jsonl", "--to", "http://127.0.0.1:1"), "no Rapport answers at"),
+        (("up", "--data", "a.jsonl/x"), "a.jsonl/x cannot be made"),
     ],
 )
 def test_what_cannot_be_used_is_a_sentence_and_exit_code_1(
