@@ -36,6 +36,7 @@ SPARKS: Final = " ▁▂▃▄▅▆▇█"
 ANOMALIES_SHOWN: Final = 4
 SECONDS_SHOWN: Final = 48  # as bars; they fit beside the bands on WIDE_COLUMNS
 WIDE_COLUMNS: Final = 110
+FRAME_COLUMNS: Final = 4
 FRAME_LINES: Final = 2
 HEAD_LINES: Final = 1 + FRAME_LINES
 FIGURES_LINES: Final = 6 + FRAME_LINES
@@ -133,7 +134,7 @@ def screen(now: Snapshot, columns: int = PICTURE_COLUMNS, lines: int = PICTURE_L
         Layout(_anomalies(now), name="anomalies", size=ANOMALIES_LINES, visible=is_tall),
         Layout(Panel(Group(*parts)), size=max(1, min(spare, len(parts) + FRAME_LINES))),
     )
-    layout["figures"].split_row(Layout(_flow(now)), Layout(_bands(now)))
+    layout["figures"].split_row(Layout(_flow(now, columns)), Layout(_bands(now)))
     return layout
 
 
@@ -147,7 +148,8 @@ def _head(now: Snapshot) -> Panel:
     return Panel(words)
 
 
-def _flow(now: Snapshot) -> Panel:
+def _flow(now: Snapshot, columns: int) -> Panel:
+    seconds = max(1, min(SECONDS_SHOWN, columns // 2 - FRAME_COLUMNS))
     table = Table.grid(padding=(0, 1))
     table.add_column()
     table.add_column(no_wrap=True)
@@ -159,7 +161,7 @@ def _flow(now: Snapshot) -> Panel:
     dead = now.dead_letters_count
     table.add_row("dead letters", Text(f"{dead:,}", _alarm(dead)))
     return Panel(
-        Group(table, Text(sparks(now.by_second[-SECONDS_SHOWN:]), "cyan", no_wrap=True)),
+        Group(table, Text(sparks(now.by_second[-seconds:]), "cyan", no_wrap=True)),
         title="flow",
         title_align="left",
     )

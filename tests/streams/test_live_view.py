@@ -99,6 +99,7 @@ def test_the_smallest_usual_terminal_shows_whole_reasons_and_every_part_that_is_
     well = [Part(name, True, "in detail") for name in ("http", "rules", "redis", "receiver")]
     snapshot = replace(
         FULL,
+        by_second=(*(0,) * 59, 7),
         latency_p50_ms=13.24,
         latency_p99_ms=256.4,
         actions=tuple(shown(number, reason=reason) for number in range(9)),
@@ -111,6 +112,7 @@ def test_the_smallest_usual_terminal_shows_whole_reasons_and_every_part_that_is_
     assert len(lines) == 24
     assert flowing.count(reason) >= 3
     assert "p50 13.2 ms, p99 256 ms" in text
+    assert "█ │" in text  # the newest second
     assert "http     in detail" in text
     assert "● rules  ● redis  ● receiver" in text
     assert "3 running, 1 stopped: gap" in text
