@@ -104,14 +104,14 @@ def test_a_history_sets_off_nothing_unless_it_is_told_to(tmp_path: Path) -> None
     with running_up(folder, "--rules", "rules") as up:
         up.post(old[0])
         stale = up.until(lambda: _settled(up))
-        metrics = up.ask("/metrics").body
+        count = 'rapport_actions_total{kind="webhook",result="stale"} 2.0'
+        up.until(lambda: count in up.ask("/metrics").body)  # counted right after they are recorded
     with running_up(folder, "--rules", "rules", "--stale-after", "never") as up:
         up.post(old[1])
         counted(up, "c-2", 1)
         both = up.until(lambda: (f := up.ask("/v1/actions").body["actions"]) and len(f) == 4 and f)
 
     assert {each["status"] for each in stale} == {"stale"}
-    assert 'rapport_actions_total{kind="webhook",result="stale"} 2.0' in metrics
     assert {each["customer_id"] for each in both if each["status"] != "stale"} == {"c-2"}
 
 
@@ -135,13 +135,13 @@ def test_probes_metrics_and_commands_tell_how_it_is(tmp_path: Path) -> None:
     with running_up(folder_with(tmp_path), "--rules", "rules") as up:
         up.post(order(1, "c-9"), {"id": "bad"})
         counted(up, "c-9", 1)
-        metrics = up.ask("/metrics").body
+        count = 'rapport_events_total{outcome="admitted"} 1.0'
+        metrics = up.until(lambda: count in (body := up.ask("/metrics").body) and body)
         told = rapport("customer", "c-9", "--json", folder=tmp_path)
         doctor = rapport("doctor", "--rules", "rules", "--json", folder=tmp_path)
 
         assert up.ask("/readyz").body["checks"]["redis"]["ok"] is True
         assert up.ask("/livez").status == 200
-        assert 'rapport_events_total{outcome="admitted"} 1.0' in metrics
         assert "rapport_profiles 1.0" in metrics
         assert json.loads(told.stdout) == view(up, "c-9")
         assert json.loads(doctor.stdout)["ok"] is True
