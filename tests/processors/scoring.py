@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.averages import average_events
-from processors.columns import EventColumns, id_hashes
+from processors.columns import EventColumns
 from processors.event import Event
-from processors.fold import fold_events
 from processors.machine import run
 from processors.model import Model
 from processors.model_file import default_model
@@ -18,6 +17,7 @@ from processors.plan import PlanBuilder
 from processors.profiles import Table
 from processors.register import Stage
 from processors.scores import Scores
+from tests.processors.stream import fold_batch
 
 DAY_MS = 86_400_000
 START_MS = 1_700_000_000_000
@@ -61,34 +61,9 @@ class Scorer:
 
     def _batch(self, table: Table, events: list[Event], first: int, scored: Scored) -> None:
         plan, count = self.plan, len(events)
-        ids = [event.customer_id for event in events]
-        missing = table.missing(ids)
-        table.insert(missing, [None] * len(missing), lambda _: plan.layout, ids)
-        registers = np.full((plan.registers, count), np.nan)
-        for number, value in plan.asked.constants.items():
-            registers[number] = value
-        slots = np.array(table.slots(ids), dtype=np.int64)
-        codes, status, now_ms = (np.zeros(count, dtype=np.int64) for _ in range(3))
-        self.columns.fill(events, registers, codes)
-        run(plan.programs[Stage.EVENT], registers, count)
-        fold_events(
-            table.rows,
-            table.whole_rows,
-            registers,
-            slots,
-            np.array([event.at_ms for event in events], dtype=np.int64),
-            np.array(id_hashes(events), dtype=np.int64),
-            plan.folds,
-            plan.windows,
-            plan.before,
-            plan.after,
-            plan.duplicates_kept,
-            plan.lateness_ms,
-            status,
-            now_ms,
-            count,
-        )
-        run(plan.programs[Stage.FEATURE], registers, count)
+        folded = fold_batch(plan, table, self.columns, events)
+        registers, slots = folded.registers, folded.slots
+        status, now_ms = folded.status, folded.now_ms
         place = (registers, table.rows, table.whole_rows, slots, now_ms, status, count)
         self.scores.run(*place)
         average_events(plan.averages, place[1], place[2], registers, *place[3:])

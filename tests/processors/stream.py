@@ -1,6 +1,7 @@
 """Random streams for the laws: events of a few customers, with disorder, duplicates and ties."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
@@ -45,27 +46,36 @@ def origin(index: int) -> Origin:
     return Origin("test", 0, str(index), None, (), START_MS)
 
 
-def fold_list(plan: Plan, table: Table, batch: Sequence[Event]) -> tuple[np.ndarray, list[int]]:
-    """Fold a batch by the kernels; the registers afterwards and each event's status."""
-    listed = list(batch)
-    count = len(listed)
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A batch after the fold: what the score kernels go on with."""
+
+    registers: np.ndarray
+    slots: np.ndarray
+    status: np.ndarray
+    now_ms: np.ndarray
+
+
+def fold_batch(plan: Plan, table: Table, columns: EventColumns, batch: list[Event]) -> Folded:
+    """Fold a batch by the kernels, for customers who are new where the table lacks them."""
+    count = len(batch)
     registers = np.full((plan.registers, count), np.nan)
     for number, value in plan.asked.constants.items():
         registers[number] = value
-    ids = [event.customer_id for event in listed]
+    ids = [event.customer_id for event in batch]
     missing = table.missing(ids)
     table.insert(missing, [None] * len(missing), lambda _: plan.layout, ids)
     slots = np.array(table.slots(ids), dtype=np.int64)
-    status, now_ms = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    EventColumns(plan.asked).fill(listed, registers, np.zeros(count, dtype=np.int64))
+    codes, status, now_ms = (np.zeros(count, dtype=np.int64) for _ in range(3))
+    columns.fill(batch, registers, codes)
     run_program(plan.programs[Stage.EVENT], registers, count)
     fold_events(
         table.rows,
         table.whole_rows,
         registers,
         slots,
-        np.array([event.at_ms for event in listed], dtype=np.int64),
-        np.array(id_hashes(listed), dtype=np.int64),
+        np.array([event.at_ms for event in batch], dtype=np.int64),
+        np.array(id_hashes(batch), dtype=np.int64),
         plan.folds,
         plan.windows,
         plan.before,
@@ -77,4 +87,10 @@ def fold_list(plan: Plan, table: Table, batch: Sequence[Event]) -> tuple[np.ndar
         count,
     )
     run_program(plan.programs[Stage.FEATURE], registers, count)
-    return registers, status.tolist()
+    return Folded(registers, slots, status, now_ms)
+
+
+def fold_list(plan: Plan, table: Table, batch: Sequence[Event]) -> tuple[np.ndarray, list[int]]:
+    """The registers after a fold and each event's status."""
+    folded = fold_batch(plan, table, EventColumns(plan.asked), list(batch))
+    return folded.registers, folded.status.tolist()
