@@ -1,0 +1,210 @@
+"""Poison: one record in ten is no event, and the others must not notice.
+
+Promise   Each poison record is in the dead-letter topic once, with its key, value, headers and time,
+          where it came from and why; each good one is counted once, as fast as without poison.
+How       The same load with and without poison, in turns of a second or two on one worker, so that
+          whatever else the machine does falls on both alike. Each pair of turns gives one ratio of
+          99th percentiles (produce to Redis); the median of the ratios is what is judged.
+Limits    The beginning of a turn belongs to neither side. A record of 5 MB is refused by a topic as
+          `rapport topics create` makes it: tried once, and not a part of the load.
+"""
+
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Message
+
+from benchmarks.processes import python, running
+from tests.corpus import POISON
+from tests.faults.experiment import Experiment, Outcome, Run, p99
+from tests.faults.lone_worker import PARTITIONS, Site, site_of, worker
+from tests.faults.oracle import verdict
+from tests.faults.poison_load import Load
+from tests.faults.records import Place, headers_of, records
+from tests.integration.kafka_broker import running_broker
+from tests.integration.redis_server import running_redis
+from tests.integration.shop import RULES, expected, stored
+
+PAIRS = 60  # at scale 1
+PAIRS_MIN = 12  # fewer would measure the machine
+GROWTH_MAX = 0.10
+STALL_MS_MAX = 100.0
+SECONDS_MAX = 60.0
+FOLDER = Path(__file__).parents[1]
+HEADERS = ("topic", "partition", "offset", "group", "message", "exception.class.name")
+
+
+def letters_wrong(load: Load, letters: list[Message]) -> tuple[Counter[Place], list[str]]:
+    """How often each record is in the dead-letter topic, and what is wrong with any of them."""
+    found: Counter[Place] = Counter()
+    wrong = []
+    for letter in letters:
+        headers = headers_of(letter)
+        kafka = {name: headers.get(f"__dlq.errors.{name}", "") for name in HEADERS}
+        place = kafka["topic"], int(kafka["partition"]), int(kafka["offset"])
+        found[place] += 1
+        bad = load.bad.get(place)
+        if bad is None:
+            wrong.append(f"A good record is a dead letter: {place}, {headers}.")
+            continue
+        is_whole = (letter.key(), letter.value(), letter.timestamp()[1]) == (
+            *(bad.key, bad.value or (None if bad.value is None else b"")),
+            bad.at_ms,
+        )
+        told_as = headers.get("rapport.reason"), headers.get("rapport.field")
+        if not is_whole or headers.get("trace") != bad.number.decode():
+            wrong.append(f"The letter of {bad.poison.name!r} is not what was sent: {headers}.")
+        if told_as != (bad.poison.reason, bad.poison.field) or not all(kafka.values()):
+            wrong.append(f"The headers of {bad.poison.name!r} are {headers}.")
+    return found, wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long good events took from produce to Redis."""
+
+    growth: float
+    """Of the 99th percentile with poison: the median over pairs of turns."""
+    clean_p99_ms: float
+    poisoned_p99_ms: float
+    clean_stall_ms: float
+    poisoned_stall_ms: float
+
+
+def timing(load: Load, watched: dict[str, Any]) -> Timing:
+    """Percentiles turn by turn, and the longest time in which nothing was committed."""
+    seen: dict[Place, int] = {}
+    ends: dict[tuple[str, int], int] = {}
+    for seen_ns, topic, shard, position in watched["moves"]:
+        for offset in range(ends.get((topic, shard), 0), position):
+            seen[topic, shard, offset] = seen_ns
+        ends[topic, shard] = position
+    took: dict[int, list[float]] = {number: [] for number in range(len(load.turns))}
+    places = iter(sorted(load.sent_ns.items(), key=lambda each: each[1]))
+    place, at_ns = next(places)
+    for number, turn in enumerate(load.turns):
+        while at_ns < turn.end_ns:
+            if turn.holds(at_ns):
+                took[number].append((seen[place] - at_ns) / 1e6)
+            place, at_ns = next(places, (place, load.turns[-1].end_ns + 1))
+    tails = [p99(each) or 0.0 for each in took.values()]
+    pairs = list(zip(load.turns[1::2], tails[1::2], tails[2::2], strict=True))
+    poisoned = [first if turn.is_poisoned else second for turn, first, second in pairs]
+    clean = [second if turn.is_poisoned else first for turn, first, second in pairs]
+    ratios = [with_it / without for with_it, without in zip(poisoned, clean, strict=True)]
+    stalls = {True: 0.0, False: 0.0}
+    for begin_ns, end_ns in watched["quiet"]:
+        for turn in load.turns:
+            if turn.holds(begin_ns):
+                stall_ms = (min(end_ns, turn.end_ns) - begin_ns) / 1e6
+                stalls[turn.is_poisoned] = max(stalls[turn.is_poisoned], stall_ms)
+    return Timing(
+        statistics.median(ratios) - 1.0,
+        statistics.median(clean),
+        statistics.median(poisoned),
+        stalls[False],
+        stalls[True],
+    )
+
+
+def send_all(load: Load, pairs: int) -> None:
+    """A turn to warm up, then pairs of turns, with poison first in every other pair."""
+    load.turn(is_poisoned=True)
+    for number in range(pairs):
+        for is_poisoned in (number % 2 == 1, number % 2 == 0):
+            load.turn(is_poisoned=is_poisoned)
+    load.flush()
+
+
+def poisoned(run: Run, site: Site) -> Outcome:
+    """The real one, with everything timed."""
+    load = Load(site, run.seed)
+    file = run.folder / "watched.json"
+    watching = python(FOLDER / "fence_watch.py", site.redis.url, str(PARTITIONS), file)
+    with worker(site):
+        with running(run.folder / "watch.log", *watching):
+            send_all(load, max(PAIRS_MIN, run.of(PAIRS)))
+            site.wait_until_read(SECONDS_MAX)
+        refused = sum(load.is_refused(each) for each in POISON if each.name == "5 MB")
+    found = timing(load, msgspec.json.decode(file.read_bytes()))
+    wrong = []
+    if found.growth > GROWTH_MAX:
+        wrong.append(f"The 99th percentile of the others grows by {found.growth:.1%}.")
+    # What the machine does to a load without poison is nothing that poison does.
+    if found.poisoned_stall_ms > max(STALL_MS_MAX, found.clean_stall_ms):
+        wrong.append(f"Nothing was committed for {found.poisoned_stall_ms:.0f} ms.")
+    figures = {
+        "p99_growth_percent": round(found.growth * 100, 1),
+        "p99_clean_ms": round(found.clean_p99_ms, 2),
+        "p99_poisoned_ms": round(found.poisoned_p99_ms, 2),
+        "stall_clean_ms": round(found.clean_stall_ms, 1),
+        "refused_by_the_topic": refused,
+    }
+    return judged(load, figures, wrong, found.poisoned_stall_ms)
+
+
+def naive(run: Run, site: Site) -> Outcome:
+    """A consumer that skips what it cannot read."""
+    load = Load(site, run.seed)
+    consumer = python(FOLDER / "naive_consumer.py", site.broker.bootstrap, site.redis.url)
+    with running(run.folder / "consumer.log", *consumer):
+        send_all(load, 1)
+        site.wait_until_read(SECONDS_MAX, naive=True)
+    return judged(load, {}, [], None)
+
+
+def judged(
+    load: Load, figures: dict[str, float], wrong: list[str], stall_ms: float | None
+) -> Outcome:
+    """Hold what was sent beside the dead-letter topic and beside Redis."""
+    site = load.site
+    letters, bad_letters = letters_wrong(load, records(site.settings, site.settings.dead_letters))
+    lost = [place for place in load.bad if not letters[place]]
+    double = sum(count - 1 for count in letters.values())
+    strange = sum(place not in load.bad for place in letters)
+    with site.redis.client() as client:
+        found = verdict(expected(load.good), stored(client))
+    wrong += bad_letters
+    wrong += [f"{len(lost)} poison records are not in the dead-letter topic."] if lost else []
+    wrong += [f"{double} dead letters are there again."] if double else []
+    return Outcome(
+        faults=len(load.bad),
+        offered=len(load.good) + len(load.bad),
+        acked=len(load.sent_ns) + len(load.bad),
+        applied=found.applied,
+        decided=found.decided,
+        delivered=0,
+        repeated=double,
+        missing=found.missing + len(lost),
+        surplus=found.surplus + strange,
+        stall_ms_max=None if stall_ms is None else round(stall_ms, 1),
+        recover_ms_p99=None,
+        figures=figures,
+        wrong=(*wrong, *found.wrong),
+    )
+
+
+def run(run: Run) -> Outcome:
+    with running_broker(run.folder / "kafka") as broker, running_redis() as redis:
+        site = site_of(broker, redis, run.folder, RULES.decode())
+        return naive(run, site) if run.naive else poisoned(run, site)
+
+
+EXPERIMENT = Experiment(
+    number=12,
+    name="poison",
+    title="One record in ten is poison: every kind of the corpus, in every input topic.",
+    shows=(
+        "Each is in the dead-letter topic with its headers; the others are counted once, their p99"
+        " does not grow by more than 10 %, and nothing stalls for 100 ms."
+    ),
+    naive="A consumer that skips what it cannot read.",
+    needs_kafka=True,
+    run=run,
+    seconds=240.0,
+    alone=True,
+)
