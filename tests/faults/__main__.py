@@ -75,7 +75,6 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # experiments are ended in order
     given = options()
     seed = random.randrange(SEEDS) if given.seed is None else given.seed
     there = files()
@@ -107,4 +106,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # experiments are ended in order
     sys.exit(main())

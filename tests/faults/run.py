@@ -108,6 +108,13 @@ def _followed(
     left = _Left()
     last: list[str] = []
 
+    def read() -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                last[:] = [*last[1 - LINES_KEPT :], line.rstrip()]
+                say(line.rstrip())
+
     def interrupt() -> None:
         left.is_late = True
         process.send_signal(signal.SIGINT)
@@ -118,12 +125,9 @@ def _followed(
     ]
     for timer in timers:
         timer.start()
+    reader = threading.Thread(target=read)
+    reader.start()
     try:
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                last = [*last[1 - LINES_KEPT :], line.rstrip()]
-                say(line.rstrip())
         process.wait()
     finally:
         for timer in timers:
@@ -131,6 +135,7 @@ def _followed(
         left.has_processes = not _is_group_gone(process.pid)
         _kill_group(process.pid)
         process.wait()
+        reader.join()
     return last, left
 
 
