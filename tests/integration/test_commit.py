@@ -13,8 +13,8 @@ from streams.commit import CONTEST_ATTEMPTS_MAX
 from streams.errors import FencedError, MismatchError, StaleError, StoreDownError
 from streams.fence import Fence
 from streams.store import Connection, StoreAddress
+from tests.faults.proxy import FaultProxy, Faults, fault_proxy
 from tests.integration.counting_owner import KEYS, CountingOwner, story
-from tests.integration.losing_proxy import LosingProxy, losing_proxy
 from tests.integration.redis_server import RedisServer
 
 CUSTOMERS = [b"ann", b"bob", b"cid"]
@@ -23,8 +23,8 @@ LOSS = 0.1
 
 
 @pytest.fixture
-def proxy(redis_server: RedisServer) -> Iterator[LosingProxy]:
-    with losing_proxy(redis_server.socket, seed=20) as proxy:
+def proxy(redis_server: RedisServer) -> Iterator[FaultProxy]:
+    with fault_proxy(redis_server.socket, seed=20, redis=True) as proxy:
         yield proxy
 
 
@@ -158,38 +158,38 @@ def test_a_rolled_back_store_is_noticed(redis_server: RedisServer) -> None:
     owner.close()
 
 
-def test_lost_replies_apply_nothing_twice(redis_server: RedisServer, proxy: LosingProxy) -> None:
+def test_lost_replies_apply_nothing_twice(redis_server: RedisServer, proxy: FaultProxy) -> None:
     """A reply that is lost after the commit was carried out must not lead to a second one."""
     chooser = random.Random(5)
-    owner = CountingOwner(f"unix://{proxy.path}", "a")
-    proxy.loss = LOSS
+    owner = CountingOwner(f"unix://{proxy.address}", "a")
+    proxy.set(Faults(lose={b"EXEC": LOSS}))
     for _ in range(COMMITS):
         owner.commit(chooser.choice(CUSTOMERS))
     owner.close()
 
     found = story(redis_server.url, CUSTOMERS)
-    assert proxy.lost_count >= COMMITS * LOSS / 2
-    assert owner.repeats_count == proxy.lost_count
+    assert proxy.counts["lost"] >= COMMITS * LOSS / 2
+    assert owner.repeats_count == proxy.counts["lost"]
     assert found.agrees
     assert found.position == COMMITS
 
 
 def test_a_client_that_sends_again_by_itself_applies_twice(
-    redis_server: RedisServer, proxy: LosingProxy
+    redis_server: RedisServer, proxy: FaultProxy
 ) -> None:
     """The counterpart: what redis-py does by default, and why the store does not use it."""
     with contextlib.closing(
-        redis.Redis(unix_socket_path=str(proxy.path), retry=Retry(NoBackoff(), 3))
+        redis.Redis(unix_socket_path=str(proxy.address), retry=Retry(NoBackoff(), 3))
     ) as client:
         client.ping()
-        proxy.loss = LOSS
+        proxy.set(Faults(lose={b"INCRBY": LOSS}))
         for _ in range(COMMITS):
             client.incr("count")
-        proxy.loss = 0.0
+        proxy.set(Faults())
         counted = int(client.get("count") or b"0")
 
-    assert proxy.lost_count > 0
-    assert counted == COMMITS + proxy.lost_count
+    assert proxy.counts["lost"] > 0
+    assert counted == COMMITS + proxy.counts["lost"]
 
 
 def test_a_fence_that_was_deleted_stops_the_shard(redis_server: RedisServer) -> None:
