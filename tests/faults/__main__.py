@@ -12,12 +12,14 @@ import random
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 from streams.redis_executable import redis_executable
 from tests.faults import report
 from tests.faults.experiment import PROMISED, Experiment, files, load
 from tests.faults.run import Task, all_of, merged, read, write
+from tests.faults.shared_broker import shared
 from tests.faults.trial import Row
 from tests.machine import IN_CI, KAFKA_JARS, java
 
@@ -79,17 +81,19 @@ def main() -> int:
     seed = random.randrange(SEEDS) if given.seed is None else given.seed
     there = files()
     absent = [] if given.only else [name for name in PROMISED if name not in there]
-    tasks, skipped = [], []
+    tasks, skipped, needs_kafka = [], [], False
     for name in given.only or there:
         experiment = load(there[name])
         reason = lacking(experiment)
         if reason:
             skipped.append(f"{name} is skipped: {reason}")
             continue
+        needs_kafka = needs_kafka or experiment.needs_kafka
         seconds, alone = experiment.seconds, experiment.alone
         tasks.append(Task(name, there[name], seed, given.scale, seconds, alone))
     out = given.out or report.RESULTS
-    rows = all_of(tasks, given.lanes, say, lambda row: write(out, merged(read(out), [row])))
+    with shared() if needs_kafka else nullcontext():
+        rows = all_of(tasks, given.lanes, say, lambda row: write(out, merged(read(out), [row])))
     if given.out is None and rows:
         report.refresh()
     say(f"\n{table(rows)}")

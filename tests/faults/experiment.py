@@ -6,6 +6,7 @@ Not here  Running them (run.py), the naive way that must fail (trial.py), the re
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
@@ -50,6 +51,11 @@ class Run:
     """The same faults (fewer are fine) with the protection off; must come out wrong."""
     say: Callable[[str], None]
     """A line of progress."""
+
+    @property
+    def prefix(self) -> str:
+        """Begins the names of its topics and groups, and of nobody else's."""
+        return f"{self.folder.parent.name}-{self.folder.name}-"
 
     def of(self, count: int) -> int:
         """A number of the full scale at this one; at least 1."""
@@ -108,7 +114,7 @@ def load(file: Path) -> Experiment:
     spec = importlib.util.spec_from_file_location(f"tests.faults.experiments.{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found = module.EXPERIMENT
     assert isinstance(found, Experiment)

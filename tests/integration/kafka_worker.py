@@ -99,6 +99,13 @@ class NaiveShard:
         self.connection.close()
 
 
+class Spoken(NoDeliveries):
+    """Writes down who claimed what, so that a checker can tell whose a shard was."""
+
+    def claimed(self, number: int, nonce: str, last: int) -> None:
+        logging.getLogger(__name__).info("claimed shard %d as %s, outbox %d", number, nonce, last)
+
+
 def committed(settings: KafkaSettings, number: int) -> dict[str, str]:
     """Where the group's committed offsets say that a shard is."""
     consumer = Consumer({**settings.client(), "group.id": settings.group})
@@ -164,7 +171,7 @@ def main() -> None:
         )
     else:
         metrics, clock = Metrics("test"), SystemClock()
-        claim = claim_of(kafka, store, lambda: engine, metrics, clock, NoDeliveries())
+        claim = claim_of(kafka, store, lambda: engine, metrics, clock, Spoken())
         log = FaustLog(kafka, dying_between_send_and_reply(claim), aligned=not options.unaligned)
     asyncio.run(until_signalled(log))
 

@@ -123,7 +123,9 @@ class Sender:
     sent: list[Told] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._producer = Producer({**self.settings.producer(), "linger.ms": 2})
+        # What it does not deliver it reports to us; what it says besides fills the page.
+        quiet = {"linger.ms": 2, "log_level": 2}
+        self._producer = Producer({**self.settings.producer(), **quiet})
         self._errors: list[KafkaError] = []
 
     def send(self, events: Iterator[Told], count: int, rate: float | None = None) -> None:

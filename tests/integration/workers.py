@@ -3,6 +3,7 @@
 Promise   Every process that was started is ended with the block, by its process id.
 """
 
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from tests.integration.shop import RULES
 SCRIPT = Path(__file__).with_name("kafka_worker.py")
 PARTITIONS = 4
 DONE_SECONDS_MAX = 60.0
+CLAIMED = re.compile(r"claimed shard \d+ as (\w+)")
 
 
 @dataclass
@@ -94,6 +96,10 @@ class Rig:
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def claims(self, name: str) -> set[str]:
+        """The nonces of all claims that workers of this name have made."""
+        return set(CLAIMED.findall(self.log(name)))
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Where the fences are."""

@@ -1,0 +1,103 @@
+"""When each fence moved, as seen from outside, while an experiment goes on.
+
+Promise   Every claim and commit that stands in Redis for longer than a look takes is seen, with the
+          time of the look; a move is never seen too early.
+How       A thread that reads all fences again and again.
+Limits    One look each PAUSE_SECONDS, or as soon as this process gets a core.
+Not here  Each single move in order, without times (fences.py). A process of its own, for latencies
+          below that (fence_watch.py).
+"""
+
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import msgspec
+import redis
+
+from tests.integration.redis_server import RedisServer
+
+PAUSE_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A fence that differs from the last look at it."""
+
+    at: float
+    """Seconds of the monotonic clock."""
+    shard: int
+    owner: str
+    """The nonce of the claim."""
+    commits: int
+
+
+@dataclass
+class FenceHistory:
+    moves: list[Move] = field(default_factory=list)
+
+    def owners(self) -> dict[int, str]:
+        """Who owned each shard at the last look."""
+        return {move.shard: move.owner for move in list(self.moves)}
+
+    def recovered(self, shard: int, since: float, dead: Collection[str]) -> float | None:
+        """When somebody who is not of the dead first committed in a shard; None: not yet."""
+        found = (
+            each.at
+            for each in list(self.moves)
+            if each.shard == shard and each.at >= since and each.commits and each.owner not in dead
+        )
+        return next(found, None)
+
+    def stalls_ms(self, since: float, until: float) -> list[float]:
+        """The times between two commits of a shard, within these; of all shards."""
+        found = []
+        for shard in {move.shard for move in self.moves}:
+            times = [
+                move.at
+                for move in self.moves
+                if move.shard == shard and move.commits and since <= move.at <= until
+            ]
+            found += [(b - a) * 1e3 for a, b in pairwise(times)]
+        return found
+
+    def look(self, client: redis.Redis, keys: list[str], before: list[bytes | None]) -> None:
+        found = client.mget(keys)
+        assert isinstance(found, list)
+        seen = time.monotonic()
+        for shard, fence in enumerate(found):
+            if isinstance(fence, bytes) and fence != before[shard]:
+                before[shard] = fence
+                told = msgspec.json.decode(fence)
+                self.moves.append(Move(seen, shard, told["nonce"], told["commits"]))
+
+
+@contextmanager
+def watching(server: RedisServer, shards: int) -> Iterator[FenceHistory]:
+    """The history, as long as the block lasts; Redis must answer all the while."""
+    history = FenceHistory()
+    ended = threading.Event()
+    keys = [f"rapport:{{{number}}}:fence" for number in range(shards)]
+    failures: list[Exception] = []
+
+    def watch() -> None:
+        before: list[bytes | None] = [None] * shards
+        try:
+            with server.client() as client:
+                while not ended.wait(PAUSE_SECONDS):
+                    history.look(client, keys, before)
+        except Exception as error:  # noqa: BLE001  raised again at the end of the block
+            failures.append(error)
+
+    thread = threading.Thread(target=watch, name="fence-history")
+    thread.start()
+    try:
+        yield history
+    finally:
+        ended.set()
+        thread.join()
+    if failures:
+        raise failures[0]
