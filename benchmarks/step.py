@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from benchmarks import workload
 from processors.batch import RECORDS_MAX, Records
-from processors.decode import decode
 from processors.model_file import default_model
 from processors.plan import PlanBuilder
 from processors.scores import Scores
@@ -57,8 +56,8 @@ def measure(compiled: Engine, made: list[Records], warm: int) -> Measured:
             totals, events, actions = [0] * (len(STAGES) + 1), 0, 0
             started_cpu, started = time.process_time(), time.perf_counter()
         begun = time.perf_counter_ns()
-        decoded = decode(records)
-        ids = [event.customer_id for event in decoded.events]
+        decoded = compiled.reader.read(records)
+        ids = decoded.customer_ids
         missing = table.missing(ids)
         if missing:
             table.insert(missing, [None] * len(missing), lambda _: compiled.plan.layout, ids)

@@ -4,11 +4,18 @@ What an event meets, in order:
 
 batch          the records of one shard on their way in, and the dead letters among them
 partition      which shard a customer belongs to
+reader         the records of a batch to its events, by columns where there are many
+scan           plain records to columns in one pass over their bytes, without objects
+scan_fields    which field a key names, for kernels
+tokens         where texts and numbers of JSON end, for kernels
+spans          those columns: fields, and texts by where they stand
+hashing        XXH64 for kernels
 decode         bytes to events, one by one; what cannot be one becomes a dead letter
 event          the one schema: kinds, fields, limits
 fault          what is wrong with a record, in words that tell its sender how to mend it
 schema         the same schema as JSON Schema, for senders
 columns        fields of the events to registers; a test on a text runs once per distinct text
+text_table     codes of texts that lie in an array, looked up by a kernel
 machine        the vector machine: operations over registers
 profiles       the rows of the customers seen last, one table a shard
 fold           admits events and updates rows: the kernel that changes state

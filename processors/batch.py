@@ -6,11 +6,12 @@ Limits    RECORDS_MAX records a batch.
 Not here  The order between topics (streams/align.py). Reading bytes (decode.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from processors.event import Event
+from processors.spans import Columns
 
 RECORDS_MAX: Final = 8192  # bounds a batch: its memory, its time, and the size of one commit
 
@@ -48,10 +49,20 @@ class DeadLetter:
     at_byte: int | None  # where in the value, when the decoder knows
 
 
+class Events(Protocol):
+    """Events by number; some are decoded only when they are asked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Event: ...
+    def __iter__(self) -> Iterator[Event]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The events of a batch and the index of the record that each came from."""
+    """The events of a batch, the index of the record that each came from, and its customer."""
 
-    events: list[Event]
+    events: Events
     indexes: list[int]
+    customer_ids: list[str]
     dead: list[DeadLetter]
+    columns: Columns | None = None  # of the events, where they were scanned; until the next batch

@@ -7,21 +7,25 @@ Limits    TEXTS_MAX distinct texts a field are remembered; beyond that the memor
 Not here  Which registers there are (plan.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_intdigest, xxh64_intdigest
 
+from processors.batch import Events
 from processors.compiled import compiled
-from processors.event import Event
+from processors.event import KINDS, NUMBER_FIELDS, Event
 from processors.register import ACTION, Asked
+from processors.spans import SPANS, Columns
+from processors.text_table import NOT_HERE, TextTable
 
 TEXTS_MAX: Final = 65_536
 HASH_BITS: Final = 52  # exact in a float64
-_POSITIVE: Final = 2**63 - 1
+_NO_SEEDS: Final = np.zeros(0, dtype=np.int64)
+_ACTION_SPAN: Final = SPANS.index("action")
 _MISSING: Final = float("nan")
 
 Floats = npt.NDArray[np.float64]
@@ -38,9 +42,9 @@ def text_hash(text: str) -> float:
     return float(xxh3_64_intdigest(text.encode()) & ((1 << HASH_BITS) - 1))
 
 
-def id_hashes(events: Sequence[Event]) -> list[int]:
-    """What is remembered of each event's id: 63 bits of a hash, never zero."""
-    return [(xxh3_64_intdigest(event.id.encode()) & _POSITIVE) or 1 for event in events]
+def id_hashes(events: Iterable[Event]) -> list[int]:
+    """What is remembered of each event's id: 63 bits of a hash, never zero (scan.py has the same)."""
+    return [(xxh64_intdigest(event.id.encode()) >> 1) or 1 for event in events]
 
 
 @compiled("void(f8[:, ::1], i8[::1], f8[:, ::1], i8[::1], i8)")
@@ -62,6 +66,8 @@ class _Texts(dict[TextKey, int]):
         super().__init__()
         both = attrgetter("type", "action") if field == ACTION else attrgetter(field)
         self.get_key: Callable[[Event], TextKey] = both
+        self.span = SPANS.index("action" if field == ACTION else field)
+        self.table = TextTable()  # some of the same, for texts that are no objects
         self.tests = [passes for passes, _ in tests]
         self.hashed = hashed is not None
         targets = [number for _, number in tests] + ([] if hashed is None else [hashed])
@@ -81,30 +87,59 @@ class _Texts(dict[TextKey, int]):
         self[key] = code
         return code
 
+    def forget(self) -> None:
+        """Start afresh."""
+        self.clear()
+        self.table.clear()
+
+    def look_up(self, columns: Columns, events: Events, codes: Integers) -> None:
+        """Fill in the codes of a scanned batch."""
+        is_action = self.span == _ACTION_SPAN
+        seeds = columns.kinds if is_action else _NO_SEEDS
+        absent = 0 if is_action else self[None]  # an action is absent only where it is unusual
+        if self.table.look_up(columns.data, columns.spans, self.span, seeds, absent, codes):
+            fresh: dict[TextKey, int] = {}
+            for index in np.flatnonzero(codes == NOT_HERE).tolist():
+                text = columns.text_of(self.span, index)
+                key = (KINDS[columns.kinds[index]], text) if is_action else text
+                if key not in fresh:
+                    fresh[key] = self[key]
+                    seed = int(columns.kinds[index]) if is_action else 0
+                    self.table.add(text.encode(), seed, fresh[key])
+                codes[index] = fresh[key]
+        for index in columns.unusual:
+            codes[index] = self[self.get_key(events[index])]
+
 
 class EventColumns:
     """Fills the event registers of one plan; remembers the texts that it has seen."""
 
     def __init__(self, asked: Asked) -> None:
         """Prepare for what was asked; see `PlanBuilder`."""
-        self._numbers: list[tuple[Callable[[Event], Any], int]] = [
-            (attrgetter(name), number) for name, number in asked.numbers.items()
+        self._numbers: list[tuple[str, Callable[[Event], Any], int]] = [
+            (name, attrgetter(name), number) for name, number in asked.numbers.items()
         ]
         self._texts = [
             _Texts(name, asked.tests.get(name, []), asked.hashes.get(name))
             for name in dict.fromkeys([*asked.tests, *asked.hashes])
         ]
 
-    def fill(self, events: Sequence[Event], registers: Floats, codes: Integers) -> None:
+    def fill(
+        self, events: Events, registers: Floats, codes: Integers, columns: Columns | None = None
+    ) -> None:
         """Write every event register for these events.
 
         Args:
+            events: looked at only where there are no columns.
             registers: shape (registers, at least the number of events).
             codes: scratch space of at least the number of events.
+            columns: of the same events, where they were scanned.
         """
         count = len(events)
-        for get, number in self._numbers:
-            if count == 1:
+        for name, get, number in self._numbers:
+            if columns is not None:
+                registers[number, :count] = columns.numbers[:, NUMBER_FIELDS.index(name)]
+            elif count == 1:
                 value = get(events[0])
                 registers[number, 0] = _MISSING if value is None else value
             else:
@@ -114,9 +149,11 @@ class EventColumns:
                 ]
         for texts in self._texts:
             if len(texts) > TEXTS_MAX:
-                texts.clear()
+                texts.forget()
             get_key = texts.get_key
-            if count == 1:
+            if columns is not None:
+                texts.look_up(columns, events, codes[:count])
+            elif count == 1:
                 codes[0] = texts[get_key(events[0])]
             else:
                 codes[:count] = [texts[get_key(event)] for event in events]

@@ -58,10 +58,12 @@ def decode(records: Records) -> Decoded:
                 pass
             refused.append(index)
             dead.append(_dead_letter(records, index))
+    customer_ids = [event.customer_id for event in events]
     if not refused:
-        return Decoded(events, list(range(len(events))), dead)
+        return Decoded(events, list(range(len(events))), customer_ids, dead)
     left_out = frozenset(refused)
-    return Decoded(events, [i for i in range(len(records.values)) if i not in left_out], dead)
+    indexes = [i for i in range(len(records.values)) if i not in left_out]
+    return Decoded(events, indexes, customer_ids, dead)
 
 
 def _are_plain(values: Sequence[bytes | None]) -> bool:

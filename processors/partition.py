@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from processors.batch import DeadLetter, Decoded, Records
+from processors.event import Event
 
 CACHED_MAX: Final = 65_536
 
@@ -65,12 +66,14 @@ def astray(customer_ids: Iterable[str], number: int, partitions: int) -> dict[st
 
 def put_aside(records: Records, decoded: Decoded, number: int, homes: dict[str, int]) -> Decoded:
     """The batch without the events of these customers, which become dead letters."""
-    kept = Decoded([], [], list(decoded.dead))
+    events: list[Event] = []
+    kept = Decoded(events, [], [], list(decoded.dead))
     for event, index in zip(decoded.events, decoded.indexes, strict=True):
         home = homes.get(event.customer_id)
         if home is None:
-            kept.events.append(event)
+            events.append(event)
             kept.indexes.append(index)
+            kept.customer_ids.append(event.customer_id)
             continue
         detail = (
             f"the customer belongs to partition {home}, and the record came in {number}: the key of"

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from processors.batch import Events
 from processors.compiled import compiled
 from processors.event import Event
 from processors.fold import ADMITTED
@@ -257,7 +258,7 @@ def evaluate(
 
 
 def actions_of(
-    plan: RulePlan, verdicts: Verdicts, registers: Floats, events: Sequence[Event], shard: int
+    plan: RulePlan, verdicts: Verdicts, registers: Floats, events: Events, shard: int
 ) -> list[Action]:
     """The actions of a batch's fires, one for each target, with reasons and values as of the event."""
     actions: list[Action] = []

@@ -21,7 +21,6 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from processors.batch import RECORDS_MAX, DeadLetter, Records
-from processors.decode import decode
 from processors.layout import LayoutError
 from processors.partition import astray, put_aside
 from processors.profiles import Table
@@ -152,15 +151,15 @@ class Shard:
         """
         assert len(records.values) <= RECORDS_MAX, "the log cuts batches"
         self._reload()
-        decoded = decode(records)
+        decoded = self.engine.reader.read(records)
         self._rows.keep_layout(self.engine.plan.layout)
-        missing = self.table.missing([event.customer_id for event in decoded.events])
+        missing = self.table.missing(decoded.customer_ids)
         # Whoever is in the table has been found to belong here.
         homes = {} if self._partitions is None else astray(missing, self.number, self._partitions)
         if homes:
             decoded = put_aside(records, decoded, self.number, homes)
             missing = [each for each in missing if each not in homes]
-        self._load(missing, [event.customer_id for event in decoded.events])
+        self._load(missing, decoded.customer_ids)
         self._steps_open += 1
         outcome = run(self.engine, self.table, records, decoded, self.number)
         if outcome.actions and self._stale_ms is not None:

@@ -22,15 +22,15 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.averages import average_events
-from processors.batch import RECORDS_MAX, DeadLetter, Decoded, Records
+from processors.batch import RECORDS_MAX, DeadLetter, Decoded, Events, Records
 from processors.columns import EventColumns, id_hashes
-from processors.event import Event
 from processors.fold import ADMITTED, DUPLICATE, LATE, fold_events
 from processors.layout import Packer
 from processors.machine import run as run_program
 from processors.model import Model
 from processors.plan import PlanBuilder
 from processors.profiles import TABLE_BYTES_MAX, Table
+from processors.reader import Reader
 from processors.register import Stage
 from processors.scores import Scores
 from processors.tables import Plan
@@ -49,7 +49,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 class Observed:
     """One batch as the step saw it, for who writes training data or explains; valid during the call."""
 
-    events: Sequence[Event]
+    events: Events
     registers: Floats  # shape (registers, at least the events)
     status: Integers  # ADMITTED, DUPLICATE or LATE for each event
     fires: Sequence[tuple[int, int]]  # (event, rule)
@@ -108,6 +108,7 @@ class Engine:
         self.rule_plan: RulePlan = rules.compile(builder)
         self.plan: Plan = builder.build()
         self.columns = EventColumns(self.plan.asked)
+        self.reader = Reader()
         self.packer = Packer(self.plan.layout, self.plan.bodies)
         self._buffers: dict[int, _Buffers] = {}
 
@@ -161,7 +162,7 @@ def run(
     marks = [perf_counter_ns()]
 
     # 1
-    slots = _columns(engine, table, buffers, events)
+    slots = _columns(engine, table, buffers, decoded)
     run_program(programs[Stage.EVENT], registers, count)
     marks.append(perf_counter_ns())
 
@@ -187,7 +188,7 @@ def run(
     # 5
     states: list[int] = status[:count].tolist()
     last = _last_events(slots, states) if encode else {}
-    changed_ids, rows, views = _changed(engine, table, buffers, events, last)
+    changed_ids, rows, views = _changed(engine, table, buffers, decoded.customer_ids, last)
     dead = _late_letters(records, decoded, buffers, states) if LATE in states else []
     marks.append(perf_counter_ns())
     return Outcome(
@@ -204,14 +205,19 @@ def run(
     )
 
 
-def _columns(engine: Engine, table: Table, buffers: _Buffers, events: Sequence[Event]) -> list[int]:
+def _columns(engine: Engine, table: Table, buffers: _Buffers, decoded: Decoded) -> list[int]:
     """Fill the event registers and the kernels' columns; the rows of the events."""
+    events, columns = decoded.events, decoded.columns
     count = len(events)
-    slots = table.slots([event.customer_id for event in events])
+    slots = table.slots(decoded.customer_ids)
     buffers.slots[:count] = slots
-    buffers.times_ms[:count] = [event.at_ms for event in events]
-    buffers.id_hashes[:count] = id_hashes(events)
-    engine.columns.fill(events, buffers.registers, buffers.codes)
+    if columns is None:
+        buffers.times_ms[:count] = [event.at_ms for event in events]
+        buffers.id_hashes[:count] = id_hashes(events)
+    else:
+        buffers.times_ms[:count] = columns.at_ms
+        buffers.id_hashes[:count] = columns.id_hashes
+    engine.columns.fill(events, buffers.registers, buffers.codes, columns)
     return slots
 
 
@@ -237,27 +243,19 @@ def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
 
 def _average(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
     if len(plan.averages):
-        average_events(
-            plan.averages,
-            table.rows,
-            table.whole_rows,
-            buffers.registers,
-            buffers.slots,
-            buffers.now_ms,
-            buffers.status,
-            count,
-        )
+        rows = (table.rows, table.whole_rows, buffers.registers)
+        average_events(plan.averages, *rows, buffers.slots, buffers.now_ms, buffers.status, count)
 
 
 def _changed(
     engine: Engine,
     table: Table,
     buffers: _Buffers,
-    events: Sequence[Event],
+    customer_ids: Sequence[str],
     last: dict[int, int],
 ) -> tuple[list[str], list[bytes], list[bytes]]:
     """Customers whose rows changed, their packed rows, and their views."""
-    ids = [events[index].customer_id for index in last.values()]
+    ids = [customer_ids[index] for index in last.values()]
     rows = engine.packer.pack(table.whole_rows, np.array(list(last), dtype=np.int64))
     views = engine.scores.views(
         buffers.registers,

@@ -1,6 +1,5 @@
 """Decoding: every record becomes one event or one dead letter that says why, whatever is in it."""
 
-import json
 from typing import Any
 
 import msgspec
@@ -12,21 +11,10 @@ from processors.batch import Decoded, Origin, Records
 from processors.decode import decode
 from processors.event import KINDS, NUMBER_FIELDS, TEXT_FIELDS, Event
 from processors.fault import REASONS, explain
-from tests.corpus import DAY_MS, ODD, POISON, RECORD_MS, Poison, good, record
+from tests.corpus import DAY_MS, ODD, POISON, RECORD_MS, Poison, record
+from tests.processors.records import mangled, replaced
 
 FIELDS = Event.__struct_fields__
-VALUES: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats()
-    | st.text(max_size=120)
-    | st.sampled_from([*KINDS, "placed", "csat", "nps", RECORD_MS]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=30)
 
@@ -37,27 +25,6 @@ def origin(index: int) -> Origin:
 
 def decoded(*values: bytes | None) -> Decoded:
     return decode(Records(list(values), [RECORD_MS] * len(values), origin))
-
-
-@st.composite
-def mangled(draw: st.DrawFn) -> bytes:
-    """A good or odd record with some bytes cut out or put in."""
-    value = draw(st.sampled_from([record(), *ODD.values()]))
-    for _ in range(draw(st.integers(1, 3))):
-        start = draw(st.integers(0, len(value)))
-        value = (
-            value[:start] + draw(st.binary(max_size=4)) + value[start + draw(st.integers(0, 4)) :]
-        )
-    return value
-
-
-@st.composite
-def replaced(draw: st.DrawFn) -> bytes:
-    """A good record in which some fields have values of any type."""
-    fields = draw(st.dictionaries(st.sampled_from([*FIELDS, "other"]), VALUES, max_size=4))
-    return json.dumps({**good(), **fields}, ensure_ascii=draw(st.booleans())).encode(
-        errors="surrogatepass"
-    )
 
 
 @st.composite

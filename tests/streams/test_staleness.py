@@ -43,7 +43,9 @@ def batch(*times: tuple[int, int]) -> tuple[list[Action], Records, Decoded]:
         Event(f"e{number}", "click", "view", f"c{number % 2}", at_ms)
         for number, (at_ms, _) in enumerate(times)
     ]
-    decoded = Decoded(events, list(range(1, len(values), 2)), [])
+    decoded = Decoded(
+        events, list(range(1, len(values), 2)), [event.customer_id for event in events], []
+    )
     return [*map(action, events)], Records(values, arrived, lambda _index: origin), decoded
 
 
