@@ -22,10 +22,11 @@ from tests.faults.rewound import (
     naive_outcome,
     outcome,
     positions,
+    until,
     until_past,
     until_read,
 )
-from tests.integration.kafka_broker import running_broker
+from tests.faults.shared_broker import broker_of
 from tests.integration.redis_server import RedisServer, running_redis
 from tests.integration.shop import Sender, told
 from tests.integration.workers import rig
@@ -52,11 +53,11 @@ def real(run: Run) -> Outcome:
     chance = random.Random(run.seed)
     recoveries = []
     with (
-        running_broker(run.folder / "kafka") as broker,
+        broker_of(run) as broker,
         running_redis() as server,
         running_inbox() as inbox,
         installed(
-            *(broker, server, run.folder / "workers", "kill-"),
+            *(broker, server, run.folder / "workers", run.prefix),
             rules=RULES_POSTED,
             more=endpoint_of(inbox),
         ) as workers,
@@ -109,17 +110,17 @@ def naive(run: Run) -> Outcome:
     """No fence: positions are Kafka's, and what failed is done again, whatever was done of it."""
     chance = random.Random(run.seed)
     with (
-        running_broker(run.folder / "kafka") as broker,
+        broker_of(run) as broker,
         running_redis() as server,
-        rig(broker, server, run.folder, "naive-", "--naive") as workers,
+        rig(broker, server, run.folder, run.prefix, "--naive") as workers,
     ):
         sender = Sender(workers.settings)
         events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
         for name in NAMES:
             workers.start(name)
         sender.send(events, 2_000)
-        sender.flush()
-        workers.wait_until_read(naive=True)
+        with server.client() as client:
+            until(lambda: client.dbsize() > CUSTOMERS, "they work", BACK_SECONDS_MAX)
         for _ in range(KILLS_NAIVE):
             sender.send(events, chance.randrange(8_000, 12_000), RATE_NAIVE)
             server.kill()

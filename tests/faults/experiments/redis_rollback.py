@@ -39,8 +39,8 @@ from tests.faults.rewound import (
     until_past,
     until_read,
 )
+from tests.faults.shared_broker import broker_of
 from tests.integration.free_port import free_port
-from tests.integration.kafka_broker import running_broker
 from tests.integration.redis_server import RedisServer, running_redis
 from tests.integration.shop import Sender, told
 from tests.integration.workers import rig
@@ -160,11 +160,11 @@ class Told:
 
 def real(run: Run) -> Outcome:
     with (
-        running_broker(run.folder / "kafka") as broker,
+        broker_of(run) as broker,
         rewinder(run.seed) as (redis, address),
         running_inbox() as inbox,
         installed(
-            *(broker, address, run.folder / "workers", "back-"),
+            *(broker, address, run.folder / "workers", run.prefix),
             rules=RULES_POSTED,
             more=endpoint_of(inbox),
         ) as workers,
@@ -254,15 +254,17 @@ def noticed(workers: Installed) -> float:
 def naive(run: Run) -> Outcome:
     """No fence: positions are Kafka's, and Redis is believed to have what it had."""
     with (
-        running_broker(run.folder / "kafka") as broker,
+        broker_of(run) as broker,
         rewinder(run.seed) as (redis, address),
-        rig(broker, address, run.folder, "naive-", "--naive") as workers,
+        rig(broker, address, run.folder, run.prefix, "--naive") as workers,
     ):
         sender = Sender(workers.settings)
         events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
         for name in NAMES:
             workers.start(name)
-        with loading(sender, events, RATE):
+        client = redis.server.client()
+        with loading(sender, events, RATE), client:
+            until(lambda: client.dbsize() > CUSTOMERS, "they work", WAIT_SECONDS_MAX)
             for _ in range(ROLLBACKS_NAIVE):
                 redis.load_for(NAIVE_SECONDS)
                 redis.close()

@@ -36,8 +36,8 @@ from tests.faults.rewound import (
     until_past,
     until_read,
 )
+from tests.faults.shared_broker import broker_of
 from tests.integration.free_port import free_port
-from tests.integration.kafka_broker import running_broker
 from tests.integration.redis_server import RedisServer, running_redis
 from tests.integration.shop import Sender, told
 from tests.integration.workers import rig
@@ -152,11 +152,11 @@ class Found:
 def real(run: Run) -> Outcome:
     chance, found = random.Random(run.seed), Found()
     with (
-        running_broker(run.folder / "kafka") as broker,
+        broker_of(run) as broker,
         pair() as (redis, address),
         running_inbox() as inbox,
         installed(
-            *(broker, address, run.folder / "workers", "pair-"),
+            *(broker, address, run.folder / "workers", run.prefix),
             rules=RULES_POSTED,
             more=endpoint_of(inbox),
         ) as workers,
@@ -215,15 +215,17 @@ def noticed(workers: Installed) -> float:
 def naive(run: Run) -> Outcome:
     """No fence: positions are Kafka's, and the replica is believed to have what the primary had."""
     with (
-        running_broker(run.folder / "kafka") as broker,
+        broker_of(run) as broker,
         pair() as (redis, address),
-        rig(broker, address, run.folder, "naive-", "--naive") as workers,
+        rig(broker, address, run.folder, run.prefix, "--naive") as workers,
     ):
         sender = Sender(workers.settings)
         events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
         for name in NAMES:
             workers.start(name)
-        with loading(sender, events, RATE):
+        client = redis.primary.client()
+        with loading(sender, events, RATE), client:
+            until(lambda: client.dbsize() > CUSTOMERS, "they work", WAIT_SECONDS_MAX)
             for _ in range(PROMOTIONS_NAIVE):
                 time.sleep(LOADED_SECONDS[1])
                 redis.stall_and_kill(STALLED_SECONDS_NAIVE, frozen=False)
