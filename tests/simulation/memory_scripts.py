@@ -1,0 +1,119 @@
+"""What the relay's scripts do, in Python, on the Redis in memory.
+
+Promise   As the scripts of streams/receipts_redis.py; the contract of receipts (tests/contracts) holds
+          both to the same. Between two commands of a script nobody else can do anything, but Redis can
+          come back with only the first of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import msgspec
+
+from streams import receipts_redis
+from tests.simulation.memory_commands import Refused, Reply
+from tests.simulation.memory_redis import Session
+
+Words: TypeAlias = Sequence[bytes]
+TRIMMED_MAX: Final = 1_000
+
+
+class ScriptError(Exception):
+    """A command within a script was refused."""
+
+
+def _call(session: Session, *words: bytes) -> Reply:
+    reply = session.redis.execute(session, words)
+    if isinstance(reply, Refused):
+        raise ScriptError(reply.words)
+    return reply
+
+
+def _members(reply: Reply) -> list[bytes]:
+    assert isinstance(reply, list)
+    return [each for each in reply if isinstance(each, bytes)]
+
+
+def _write(session: Session, keys: Words, args: Words) -> Reply:
+    fence = _call(session, b"GET", keys[0])
+    if not isinstance(fence, bytes):
+        return [-1, b"nothing"]
+    owner = msgspec.json.decode(fence)
+    if owner["nonce"] != args[0].decode():
+        return [-1, f"{owner['epoch']}:{owner['nonce']}".encode()]
+    at = 2
+    while at < len(args):
+        length = int(args[at])
+        _call(session, *args[at + 1 : at + 1 + length])
+        at += 1 + length
+    for each in (1, 3):
+        count = _call(session, b"ZCARD", keys[each + 1])
+        assert isinstance(count, int)
+        surplus = min(count - int(args[1]), TRIMMED_MAX)
+        if surplus > 0:
+            last = b"%d" % (surplus - 1)
+            gone = _members(_call(session, b"ZRANGE", keys[each + 1], b"0", last))
+            _call(session, b"HDEL", keys[each], *gone)
+            _call(session, b"ZREMRANGEBYRANK", keys[each + 1], b"0", last)
+    return [_call(session, b"HLEN", keys[5]), b""]
+
+
+def _due(session: Session, keys: Words, args: Words) -> Reply:
+    limit = (b"LIMIT", b"0", args[1])
+    ids = _members(_call(session, b"ZRANGEBYSCORE", keys[0], b"-inf", args[0], *limit))
+    records: list[Reply] = []
+    if ids:
+        found = _call(session, b"HMGET", keys[1], *ids)
+        assert isinstance(found, list)
+        for each, record in zip(ids, found, strict=True):
+            if record is None:
+                _call(session, b"ZREM", keys[0], each)
+            else:
+                records.append(record)
+    bounds = (b"(" + args[0], b"+inf", b"WITHSCORES", b"LIMIT", b"0", b"1")
+    after = _members(_call(session, b"ZRANGEBYSCORE", keys[0], *bounds))
+    return [records, b"0" if len(ids) == int(args[1]) else after[1] if after else b""]
+
+
+def _forget(session: Session, keys: Words, args: Words) -> Reply:
+    for lane in args:
+        stored = _call(session, b"HGET", keys[0], lane)
+        if isinstance(stored, bytes) and _call(session, b"ZCARD", keys[1] + lane) == 0:
+            state = msgspec.json.decode(stored)
+            if state.get("failing_since_ms") is None and not state.get("disabled"):
+                _call(session, b"HDEL", keys[0], lane)
+    return None
+
+
+def _revive(session: Session, keys: Words, args: Words) -> Reply:
+    count = 0
+    for at in range(1, len(args), 3):
+        action_id, lane, record = args[at : at + 3]
+        if _call(session, b"HEXISTS", keys[0], action_id) == 1:
+            _call(session, b"ZADD", keys[4] + lane, args[0], action_id)
+            _call(session, b"HSETNX", keys[5], lane, b'{"about":""}')
+            _call(session, b"HSET", keys[2], action_id, record)
+            _call(session, b"HSET", keys[3], action_id, record)
+            _call(session, b"HDEL", keys[0], action_id)
+            _call(session, b"ZREM", keys[1], action_id)
+            count += 1
+    return count
+
+
+SCRIPTS: Final[Mapping[str, Callable[[Session, Words, Words], Reply]]] = {
+    receipts_redis._WRITE: _write,
+    receipts_redis._DUE: _due,
+    receipts_redis._FORGET: _forget,
+    receipts_redis._REVIVE: _revive,
+}
+
+
+def run(session: Session, text: str, keys: Words, args: Words) -> Reply:
+    """Run a script; what writes is refused as a whole while Redis takes no writes."""
+    refusal = session.redis.refusal(b"EVALSHA")
+    if refusal is not None:
+        return refusal
+    try:
+        return SCRIPTS[text](session, keys, args)
+    except ScriptError as error:
+        return Refused(str(error))
