@@ -4,9 +4,10 @@ Promise   An endpoint that fails is asked less and less, one that recovers is us
           OPEN_MS_MAX, and none is asked more than its concurrency allows. Never loses anything: it
           only says when.
 How       Closed: attempts run side by side. FAILURES_ROW_MAX failures in a row, or half of the last
-          OUTCOMES_KEPT, open it: nothing is sent for a while, twice as long each time. Then half-open:
-          one attempt decides. A receiver that asks to slow down halves what runs side by side (each
-          success gives some back), and its Retry-After keeps the whole endpoint waiting.
+          OUTCOMES_KEPT, open it: nothing is sent for a while, twice as long each time until it has
+          stayed closed for OUTCOMES_KEPT. Then half-open: one attempt decides. A receiver that asks to
+          slow down halves what runs side by side (each success gives some back), and its Retry-After
+          keeps the whole endpoint waiting.
           An endpoint that has only failed for FAILING_MS_MAX is disabled.
           A pure state machine: the time is handed in.
 Source    Nygard, "Release It!" (circuit breaker); Chiu and Jain 1989 (additive increase,
@@ -16,7 +17,7 @@ Not here  When one action is tried again (retry.py). Queues (streams/lane.py).
 """
 
 from collections import deque
-from typing import Final
+from typing import Final, Literal
 
 CONCURRENCY_MAX: Final = 16
 FAILURES_ROW_MAX: Final = 10  # at 30 % failures, one chance in 170,000 of bad luck
@@ -41,11 +42,17 @@ class Breaker:
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES_KEPT)
         self._failures_row = 0
         self._open_until_ms: int | None = None  # None: closed
-        self._open_ms = 0  # how long it was last left alone; 0 since the last success
+        self._open_ms = 0  # how long it was last left alone; 0 once it has been well for a while
 
     @property
     def is_closed(self) -> bool:
         return self._open_until_ms is None and not self.disabled
+
+    @property
+    def state(self) -> Literal["closed", "open", "disabled"]:
+        if self.disabled:
+            return "disabled"
+        return "closed" if self._open_until_ms is None else "open"
 
     @property
     def is_well(self) -> bool:
@@ -73,7 +80,7 @@ class Breaker:
             self._close()
         self._failures_row = 0
         self._outcomes.append(True)
-        if len(self._outcomes) == OUTCOMES_KEPT and self._failures_count() == 0:
+        if len(self._outcomes) == OUTCOMES_KEPT:  # so many since it closed, and it stayed so
             self._open_ms = 0
         self._allowed = min(self._concurrency_max, self._allowed + 1 / self._allowed)
 

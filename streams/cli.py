@@ -16,6 +16,7 @@ from streams.commands.bench import bench
 from streams.commands.customer import customer
 from streams.commands.dlq import dlq
 from streams.commands.doctor import doctor
+from streams.commands.endpoints import endpoints
 from streams.commands.ingest import ingest
 from streams.commands.options import DISTRIBUTION, Problems, UsageError
 from streams.commands.replay import replay
@@ -56,6 +57,6 @@ def main() -> None:
 for each in (
     *(up, worker, gateway, relay),
     *(ingest, replay, customer, rules),
-    *(topics, dlq, schema, doctor, bench),
+    *(topics, dlq, endpoints, schema, doctor, bench),
 ):
     main.add_command(each)

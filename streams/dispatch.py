@@ -4,7 +4,8 @@ Promise   An action is in one place at a time: queued, under way, or to be recor
           endpoint does, it comes out as a record: delivered, stale, dead, or waiting for its next attempt.
 How       One lane an endpoint. A full lane, and one whose breaker is open, sends deliveries on to
           wait in Redis. Nothing here awaits but the attempts, each a task of its own.
-Limits    One lane a target that rules name, each with its bounds; RECENT_MAX ids.
+Limits    One lane a target that rules name, each with its bounds; those that nothing has gone through
+          for LANE_IDLE_MS are forgotten. RECENT_MAX ids.
 Not here  Redis, and when to look again (relay.py). The books of one shard (owned.py).
 """
 
@@ -23,6 +24,7 @@ from streams.owned import OwnedShard, Parcel
 from streams.receipts import LaneState
 
 RECENT_MAX: Final = 10_000  # ids delivered by this process: what Redis forgot is not sent again
+LANE_IDLE_MS: Final = 600_000  # rules come and go; a lane is soon made again
 NOTED_AFTER_MS: Final = 250  # then an action that is in hand is recorded as pending
 
 _log = logging.getLogger(__name__)
@@ -93,7 +95,17 @@ class Dispatch:
         if lane is None:
             kind, _, target = name.partition(":")
             lane = self.lanes[name] = Lane(name, self._destination(kind, target))
+            lane.used_ms = self._clock.now_ms()
         return lane
+
+    def forget_idle_lanes(self) -> None:
+        """Forget lanes that nothing goes through, and of which there is nothing to remember.
+
+        Call it while nobody who awaits something has a lane in hand.
+        """
+        since_ms = self._clock.now_ms() - LANE_IDLE_MS
+        for name in [each.name for each in self.lanes.values() if each.is_idle(since_ms)]:
+            del self.lanes[name]
 
     def states(self, stored: Mapping[str, LaneState]) -> dict[str, LaneState]:
         """What is to be stored about lanes that have failed, or of which something is stored."""
@@ -124,6 +136,7 @@ class Dispatch:
         return True
 
     def _queue(self, lane: Lane, parcel: Parcel) -> None:
+        lane.used_ms = self._clock.now_ms()
         if lane.breaker.disabled:
             self._end(parcel, "disabled", lane.breaker.disabled)
         elif lane.room > 0 or (parcel.sequence is None and lane.may_probe(self._clock.now_ms())):

@@ -10,7 +10,7 @@ Not here  Reading settings (settings.py). Judging addresses (sinks/guard.py).
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from rich.console import Console
 
+from rules.rule import Rule
 from sinks.alertmanager import AlertmanagerSink
 from sinks.console import ConsoleSink
 from sinks.nowhere import NowhereSink
@@ -58,7 +59,7 @@ async def open_destinations(
         SecretError: A secret cannot be used.
     """
     signers = {
-        name: Signer([endpoint.secret] if endpoint.secret else [])
+        name: Signer([each for each in (endpoint.secret, endpoint.secret_old) if each])
         for name, endpoint in endpoints.items()
     }
     async with (
@@ -71,10 +72,24 @@ async def open_destinations(
             if kind in {"webhook", "alert"} and endpoint is not None:
                 session = private if may_be_private(endpoint) else strict
                 sink = _http(kind, endpoint, signers[name], session, outside)
-                return Destination(sink, _fingerprint(endpoint.url), outside.policy)
+                return Destination(sink, about_of(endpoint), outside.policy)
             return Destination(_other(kind, name, outside), "", outside.policy)
 
         yield destination
+
+
+def missing_endpoints(rules: Iterable[Rule], endpoints: Mapping[str, Endpoint]) -> list[str]:
+    """A sentence for each endpoint that rules name and the settings do not."""
+    wanted: dict[str, list[str]] = {}
+    for rule in rules:
+        for target in rule.targets:
+            if target.kind in {"webhook", "alert"} and target.name not in endpoints:
+                wanted.setdefault(target.name, []).append(rule.name)
+    return [
+        f"there is no endpoint {name}: actions of {', '.join(dict.fromkeys(names))} are kept as"
+        f" rejected; add [endpoints.{name}] with a url to rapport.toml"
+        for name, names in wanted.items()
+    ]
 
 
 def may_be_private(endpoint: Endpoint) -> bool:
@@ -112,5 +127,6 @@ def _other(kind: str, name: str, outside: Outside) -> Sink:
     return NowhereSink(f"there is no endpoint {name}; add [endpoints.{name}] to the settings")
 
 
-def _fingerprint(url: str) -> str:
-    return hashlib.blake2b(url.encode(), digest_size=6).hexdigest()
+def about_of(endpoint: Endpoint) -> str:
+    """Tells one address from another, without showing it: addresses may hold tokens."""
+    return hashlib.blake2b(endpoint.url.encode(), digest_size=6).hexdigest()

@@ -41,6 +41,7 @@ class Lane:
         self.queue: deque[Parcel] = deque()
         self.flying: dict[str, Parcel] = {}
         self.due_ms: dict[int, int] = {}  # by shard: no later than the first that waits in Redis
+        self.used_ms = 0  # when something last came
         self._queue_max = destination.queue_max
         self._concurrency_max = destination.concurrency_max
 
@@ -96,6 +97,12 @@ class Lane:
         if self.breaker.is_closed:
             return min(self.due_ms.values(), default=None)
         return max(first_ms, self.breaker.wakes_ms() or 0)
+
+    def is_idle(self, since_ms: int) -> bool:
+        """Whether nothing has come since then, nothing is to be done, and nothing to be remembered."""
+        is_empty = not (self.queue or self.flying or self.due_ms)
+        is_fresh = self.breaker.is_closed and self.breaker.is_well
+        return is_empty and is_fresh and self.used_ms < since_ms
 
     def enable(self) -> None:
         self.breaker = Breaker(self._concurrency_max)

@@ -26,6 +26,7 @@ RULES_MAX: Final = 1_000  # series of the counter by rule
 OTHER_RULES: Final = "(other)"
 OUTCOMES: Final = ("admitted", "duplicate", "late")
 STATES: Final = ("claiming", "running", "stopped")
+ENDPOINT_STATES: Final = ("closed", "open", "disabled")  # of its breaker
 SECONDS_A_NS: Final = 1e-9
 SECONDS_A_MS: Final = 1e-3
 
@@ -190,6 +191,12 @@ class Metrics:
         self._actions = self._counter(
             "actions_total", "Attempts to deliver an action", "result", "kind"
         )
+        self._endpoint_failures = self._counter(
+            "endpoint_failures_total", "Attempts that an endpoint did not take", "endpoint"
+        )
+        self._endpoints = self._gauge(
+            "endpoints", "Endpoints in use: closed is well, open is left alone", "state"
+        )
         self._delivery = self._histogram(
             "delivery_seconds", "From an action's commit to its delivery", LATENCY_SECONDS
         )
@@ -214,6 +221,16 @@ class Metrics:
     def action(self, result: str, kind: str) -> None:
         """Count "delivered", "retry", "rejected", "expired", or "stale" which is never tried."""
         self._actions.labels(result, kind).inc()
+
+    def endpoint_failed(self, endpoint: str) -> None:
+        """Count an attempt that an endpoint of the settings did not take."""
+        self._endpoint_failures.labels(endpoint).inc()
+
+    def endpoints(self, states: Iterable[str]) -> None:
+        """Set how the endpoints are: the state of each."""
+        found = Count(states)
+        for state in ENDPOINT_STATES:
+            self._endpoints.labels(state).set(found[state])
 
     def delivered(self, delays_ms: Sequence[float]) -> None:
         """Count how long actions took from their commit to their delivery."""

@@ -7,6 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from streams.clock import Clock, SystemClock
+from streams.endpoints import missing_endpoints
 from streams.loader import Sources
 from streams.metrics import Metrics
 from streams.relaying import Changed
@@ -46,5 +47,10 @@ def outfit_of(settings: Settings, version: str, console: Console) -> Outfit:
     gc.freeze()
     gc.set_threshold(GARBAGE_MIN, 20, 50)
     clock, metrics = SystemClock(), Metrics(version)
-    rulebook = Rulebook(Sources(settings.model, settings.rules), metrics, clock)
+    rulebook = Rulebook(
+        Sources(settings.model, settings.rules),
+        metrics,
+        clock,
+        lambda rules: missing_endpoints(rules, settings.endpoints),
+    )
     return Outfit(settings, rulebook, metrics, clock, console, rulebook.current)

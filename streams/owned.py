@@ -8,12 +8,12 @@ Limits    UNWRITTEN_MAX deliveries to be recorded; above that nothing more is ta
 Not here  Storing (receipts.py). Delivering (relay.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from streams.delivery import Delivery
-from streams.receipts import WAITING_MAX, WRITE_MAX, Changes, LaneState, is_settled
+from streams.receipts import WAITING_MAX, WRITE_MAX, Changes, LaneState, Survey, is_settled
 
 UNWRITTEN_MAX: Final = 2_000
 
@@ -59,6 +59,28 @@ class OwnedShard:
             parcel.sequence is None and parcel.delivery.lane == lane
             for parcel in self.held.values()
         )
+
+    def surveyed(self, survey: Survey, before: Mapping[str, LaneState]) -> list[str]:
+        """Learn what a survey has found that was begun when `before` was stored about lanes.
+
+        Answers the lanes that somebody else has enabled: stored as disabled then, and not now.
+        """
+        self.waiting_count = survey.waiting_count
+        self.lanes = dict(survey.states)
+        return [
+            name
+            for name, state in survey.states.items()
+            if name in before and before[name].disabled and not state.disabled
+        ]
+
+    def idle_lanes(self, survey: Survey) -> set[str]:
+        """Lanes about which nothing is worth keeping: nothing waits for them, and they do not fail."""
+        well = {
+            name
+            for name, state in survey.states.items()
+            if not state.disabled and state.failing_since_ms is None
+        }
+        return well - survey.first_due_ms.keys()
 
     def take(self, sequence: int, ids: Sequence[str]) -> None:
         """An entry is in our hands; these actions of it are to be delivered."""

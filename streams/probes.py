@@ -1,6 +1,7 @@
 """Probes: whether this process is alive, and whether it can be used.
 
-Promise   Not live: a shard with lag has made no progress for STALL_MS_MAX, so a restart may help. Not
+Promise   Not live: a shard with lag has made no progress for STALL_MS_MAX, so a restart may help. One
+          that waits because its outbox is full is live, however long its receivers are away. Not
           ready: something that we need does not answer; the answer names it and says why.
 How       Shards are looked at where they are; the rest are checks that are asked, all at once, each for
           CHECK_SECONDS_MAX at most.
@@ -16,7 +17,7 @@ from streams.errors import StreamsError
 from streams.shard_status import ShardStatus
 
 STALL_MS_MAX: Final = 60_000  # longer than any session timeout in use, and than a rewrite in Redis
-CHECK_SECONDS_MAX: Final = 2.0
+CHECK_SECONDS_MAX: Final = 1.0  # so that a Redis that hangs is told within two seconds
 
 
 @dataclass(frozen=True, slots=True)

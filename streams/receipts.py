@@ -12,7 +12,8 @@ How       One script per write: it compares the fence's nonce, then writes in an
     rapport:{p}:actions:due:LANE   zset   id by due time      index of waiting, by endpoint
     rapport:{p}:actions:dead       hash   id -> record        given up, rejected, disabled; KEPT_MAX
     rapport:{p}:actions:dead:by_time  zset  id by time of death
-    rapport:{p}:actions:lanes      hash   endpoint -> LaneState
+    rapport:{p}:actions:lanes      hash   endpoint -> LaneState, of those that something waits for or
+                                          that fail
 
 Limits    WRITE_MAX deliveries a write. WAITING_MAX a shard is kept by the relay, which then takes
           nothing more from the outbox.
@@ -97,6 +98,9 @@ class Receipts(Protocol):
         """Up to `limit` deliveries of a lane that are due at `now_ms`."""
 
     async def survey(self, number: int) -> Survey: ...
+
+    async def forget(self, number: int, lanes: set[str]) -> None:
+        """Forget those of the lanes that nothing waits for and that neither fail nor are disabled."""
 
     async def revive(self, number: int, ids: Sequence[str], now_ms: int) -> int:
         """Make dead deliveries wait again, with no attempts counted; answers how many there were."""

@@ -90,6 +90,14 @@ class MemoryReceipts:
                 first[each.lane] = min(each.due_ms, first.get(each.lane, each.due_ms))
         return Survey(len(shard.waiting), first, dict(shard.lanes))
 
+    async def forget(self, number: int, lanes: set[str]) -> None:
+        shard = self._shard(number)
+        needed = {each.lane for each in shard.waiting.values()}
+        for lane in lanes - needed:
+            state = shard.lanes.get(lane, LaneState(""))
+            if not state.disabled and state.failing_since_ms is None:
+                shard.lanes.pop(lane, None)
+
     async def revive(self, number: int, ids: Sequence[str], now_ms: int) -> int:
         shard = self._shard(number)
         found = [shard.dead.pop(each) for each in ids if each in shard.dead]

@@ -1,7 +1,7 @@
 """Receipts in Redis, through a connection pool of the relay's own.
 
 Promise   As receipts.py says. No command is repeated by the client.
-How       Three scripts: write, due, revive. Redis 6.2 suffices.
+How       Four scripts: write, due, forget, revive. Redis 6.2 suffices.
 Limits    CONNECTIONS_MAX connections, REPLY_SECONDS_MAX a reply.
 Not here  The order of the writes: `commands`, checked against every prefix in the tests.
 """
@@ -69,6 +69,18 @@ local is_more = #ids == tonumber(ARGV[2])
 return {records, is_more and '0' or after[2] or ''}
 """
 
+# ARGV: lanes.
+_FORGET: Final = """
+for _, lane in ipairs(ARGV) do
+  local stored = redis.call('HGET', KEYS[1], lane)
+  if stored and redis.call('ZCARD', KEYS[2] .. lane) == 0 then
+    local state = cjson.decode(stored)
+    local fails = state.failing_since_ms and state.failing_since_ms ~= cjson.null
+    if not fails and (state.disabled or '') == '' then redis.call('HDEL', KEYS[1], lane) end
+  end
+end
+"""
+
 # ARGV: due time, then id and new record in turn. Only what is still dead is revived.
 _REVIVE: Final = """
 local count = 0
@@ -106,6 +118,7 @@ class RedisReceipts:
         self._kept_max = kept_max
         self._write = self._client.register_script(_WRITE)
         self._due = self._client.register_script(_DUE)
+        self._forget = self._client.register_script(_FORGET)
         self._revive = self._client.register_script(_REVIVE)
 
     async def close(self) -> None:
@@ -164,15 +177,21 @@ class RedisReceipts:
         pipe.hlen(waiting_key(number))
         for lane in lanes:
             pipe.zrange(due_key(number, lane), 0, 0, withscores=True)
-        waiting_count, *firsts = await _asked(pipe.execute())
+        # Again: who enables an endpoint and then revives what it missed must be seen to have done both.
+        pipe.hgetall(lanes_key(number))
+        waiting_count, *firsts, stored = await _asked(pipe.execute())
         due_ms = {
             lane: int(first[0][1]) for lane, first in zip(lanes, firsts, strict=True) if first
         }
         try:
-            states = {lane: _state.decode(stored[lane.encode()]) for lane in lanes}
+            states = {lane.decode(): _state.decode(state) for lane, state in stored.items()}
         except msgspec.MsgspecError as error:
             raise DamagedError(lanes_key(number), f"holds no lane's state: {error}") from error
         return Survey(waiting_count, due_ms, states)
+
+    async def forget(self, number: int, lanes: set[str]) -> None:
+        keys = [lanes_key(number), due_key(number, "")]
+        await _asked(self._forget(keys=keys, args=sorted(lanes)))
 
     async def revive(self, number: int, ids: Sequence[str], now_ms: int) -> int:
         if not ids:

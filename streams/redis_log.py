@@ -174,7 +174,14 @@ class RedisLog:
 
     def _read(self) -> dict[int, list[Entry]]:
         """Records of the shards that may read, or nothing after BLOCK_MS."""
-        numbers = [n for n, reading in self._reading.items() if not reading.shard.is_full()]
+        numbers = []
+        for number, reading in self._reading.items():
+            if reading.shard.is_full():
+                reading.progress_ms = (
+                    self._now_ms()
+                )  # it waits for receivers: no restart mends that
+            else:
+                numbers.append(number)
         if not numbers:
             self._halted.wait(BLOCK_MS / 1_000)
             return {}

@@ -17,11 +17,12 @@ receiver knows the id.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from rules.action import Action
 from streams.clock import Clock
+from streams.complaints import Complaints
 from streams.delivery import Delivery
 from streams.dispatch import Dispatch
 from streams.errors import FencedError, StoreDownError, StoreError
@@ -57,13 +58,12 @@ class Relay:
             changed: told of each change of a delivery, in the loop's thread.
         """
         self.shards: dict[int, OwnedShard] = {}
-        self.failures_count = 0  # of reading or writing Redis
+        self.complaints = Complaints(_log)  # about Redis
         self.dispatch = Dispatch(destination, clock, changed)
         self._receipts = receipts
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._surveyed_ms = clock.now_ms()
-        self._refused: dict[int, str] = {}  # by shard, why Redis refuses its records: told once
         self._writing = asyncio.Lock()  # `close` writes while `run` still does
 
     # ---- called by the engine, from its own thread
@@ -130,13 +130,14 @@ class Relay:
         try:
             await self._write_all()
         except StoreError as error:
-            self._failed("the last records", error)
+            self._failed("the last records are not written", error)
 
     def enable(self, lane: str) -> None:
         """Use an endpoint again that was disabled. What it missed is dead until it is revived."""
-        if lane in self.dispatch.lanes:
-            self.dispatch.lanes[lane].enable()
-            self.dispatch.wake.set()
+        found = self.dispatch.lanes.get(lane)
+        if found is not None and found.breaker.disabled:
+            _log.warning("the endpoint %s is used again: somebody has enabled it", lane)
+            found.enable()  # `look` goes on to refill it, or is due within LOOK_MS
 
     # ---- looking after shards and lanes
 
@@ -155,26 +156,30 @@ class Relay:
         if is_survey_due:
             self._surveyed_ms = now_ms
         for shard in list(self.shards.values()):
-            try:
-                await self._catch_up(shard)
-                if is_survey_due:
-                    await self._survey(shard)
-            except StoreError as error:
-                wakes_ms.append(self._failed(shard.number, error))
+            what = f"what waits in shard {shard.number} is not read"
+            wakes_ms += await self._tried(what, self._catch_up(shard, with_survey=is_survey_due))
         for lane in list(self.dispatch.lanes.values()):
             self.dispatch.pump(lane)
-            try:
-                await self._refill(lane)
-            except StoreError as error:
-                wakes_ms.append(self._failed(lane.name, error))
+            what = f"what is due for {lane.name} is not read"
+            wakes_ms += await self._tried(what, self._refill(lane))
             due_ms = lane.wakes_ms()
             if due_ms is not None:
                 # What is due already waits for room or an answer, and these wake us themselves.
                 wakes_ms.append(due_ms if due_ms > now_ms else now_ms + AGAIN_MS)
         self.dispatch.note_what_takes_long()
+        self.dispatch.forget_idle_lanes()
         return min(wakes_ms)
 
-    async def _catch_up(self, shard: OwnedShard) -> None:
+    async def _tried(self, what: str, work: Awaitable[None]) -> list[int]:
+        """Do it; when Redis fails, complain, and answer when to try again."""
+        try:
+            await work
+        except StoreError as error:
+            return [self._failed(what, error)]
+        self.complaints.over(what)
+        return []
+
+    async def _catch_up(self, shard: OwnedShard, *, with_survey: bool) -> None:
         """Take what the outbox holds and we do not, oldest first, as long as there is room."""
         if shard.taken is None:
             survey = await self._survey(shard)
@@ -194,15 +199,21 @@ class Relay:
             for sequence, actions in entries:
                 self.dispatch.take(shard, sequence, [a for a in actions if a.id not in known])
             shard.taken = last
+        if with_survey:
+            await self._survey(shard)
 
     async def _survey(self, shard: OwnedShard) -> Survey:
         """Learn what waits in Redis, and what is stored about the endpoints."""
+        before = dict(shard.lanes)  # what is written while we ask is no news
         survey = await self._receipts.survey(shard.number)
         if self._is_owned(shard):
-            shard.waiting_count = survey.waiting_count
-            shard.lanes = dict(survey.states)
+            for name in shard.surveyed(survey, before):
+                self.enable(name)
             for name, due_ms in survey.first_due_ms.items():
                 self.dispatch.lane(name).awaits(shard.number, due_ms)
+            idle = shard.idle_lanes(survey) - self.dispatch.lanes.keys()
+            if idle:
+                await self._receipts.forget(shard.number, idle)
         return survey
 
     async def _refill(self, lane: Lane) -> None:
@@ -238,21 +249,24 @@ class Relay:
             dirty.clear()
             try:
                 await self._write_all()
-                await self._clock.wait(dirty, self._clock.now_ms() + SURVEY_MS)
             except StoreError as error:
-                await self._clock.wait(never, self._failed("records", error))
+                await self._clock.wait(never, self._failed("records are not written", error))
+            else:
+                self.complaints.over("records are not written")
+                await self._clock.wait(dirty, self._clock.now_ms() + SURVEY_MS)
 
     async def _write_all(self) -> None:
         async with self._writing:  # books are told of a write before the next is made from them
             for shard in list(self.shards.values()):
+                what = f"the records of shard {shard.number} are not written"
                 try:
                     await self._write_shard(shard)
                 except StoreDownError:
                     raise  # of all shards
                 except StoreError as error:  # of this one's keys: the others' records go on
-                    self._note_refused(shard.number, error)
+                    self.complaints.met(what, error, level=logging.ERROR)
                 else:
-                    self._refused.pop(shard.number, None)
+                    self.complaints.over(what)
 
     async def _write_shard(self, shard: OwnedShard) -> None:
         while self._is_owned(shard):
@@ -280,14 +294,7 @@ class Relay:
         if was_full and not shard.is_full:
             self.dispatch.wake.set()
 
-    def _note_refused(self, number: int, error: StoreError) -> None:
-        self.failures_count += 1
-        if self._refused.get(number) != str(error):
-            self._refused[number] = str(error)
-            _log.error("the records of shard %d are not written: %s", number, error)
-
-    def _failed(self, what: object, error: StoreError) -> int:
+    def _failed(self, what: str, error: StoreError) -> int:
         """Count a failure of Redis; answers when to try again."""
-        self.failures_count += 1
-        _log.warning("the relay will try %s again: %s", what, error)
+        self.complaints.met(what, error)
         return self._clock.now_ms() + AGAIN_MS

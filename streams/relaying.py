@@ -29,6 +29,7 @@ from streams.settings import Endpoint
 GRACE_MS: Final = 500
 OBSERVE_SECONDS: Final = 1.0
 OFFERED_MAX: Final = 50_000
+ENDPOINT_KINDS: Final = ("webhook:", "alert:")  # lanes that lead to endpoints of the settings
 
 # The words of the metric for what became of an attempt.
 RESULTS: Final[Mapping[Status, str]] = {
@@ -39,6 +40,9 @@ RESULTS: Final[Mapping[Status, str]] = {
     "disabled": "rejected",
     "stale": "stale",
 }
+
+# What an endpoint has failed at; what is disabled was mostly not tried.
+FAILED: Final[frozenset[Status]] = frozenset({"retrying", "rejected", "given_up"})
 
 Changed = Callable[[Delivery], None]
 
@@ -91,6 +95,8 @@ class Timed:
         metrics, result = self._means.metrics, RESULTS.get(delivery.status)
         if result is not None:
             metrics.action(result, delivery.target.kind)
+        if delivery.status in FAILED and delivery.target.name in self._means.endpoints:
+            metrics.endpoint_failed(delivery.target.name)
         if delivery.status != "pending":
             offered_ms = self._offered.pop(delivery.id, None)
             if delivery.status == "delivered" and offered_ms is not None:
@@ -106,6 +112,10 @@ class Timed:
             self._means.metrics.relay(
                 queued=len(taken_ms) + sum(shard.waiting_count for shard in shards),
                 oldest_ms=now_ms - min(taken_ms, default=now_ms),
+            )
+            lanes = self.relay.dispatch.lanes.values()
+            self._means.metrics.endpoints(
+                lane.breaker.state for lane in lanes if lane.name.startswith(ENDPOINT_KINDS)
             )
             await asyncio.sleep(OBSERVE_SECONDS)
 

@@ -1,7 +1,8 @@
 """The rulebook: the engine in force, and how another takes its place without a restart.
 
 Promise   The engine in force is whole at any moment. Files with mistakes leave it as it is, and the
-          mistakes are told to the log, to a metric, and to whoever asks for the rules.
+          mistakes are told to the log, to a metric, and to whoever asks for the rules. Targets that
+          lead nowhere are told in the log as soon as their rules are in force.
 How       The files' names, times and sizes are looked at every second; a change that has lasted for one
           look is read and compiled on another thread. Shards take the new engine between two batches
           (shard.py).
@@ -11,7 +12,8 @@ Not here  Reading files: loader.py.
 
 import asyncio
 import logging
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 from rules.errors import RulesError
 from rules.explain import sentence
@@ -26,13 +28,26 @@ POLL_MS: Final = 1_000
 
 _log = logging.getLogger("rapport.rules")
 
+Missing: TypeAlias = Callable[[Sequence[Rule]], Sequence[str]]
+"""A sentence for each target of these rules that leads nowhere."""
+
 
 class Rulebook:
     """Lives in one event loop; `engine` may be read by any thread."""
 
-    def __init__(self, sources: Sources, metrics: Metrics, clock: Clock) -> None:
-        """Load for the first time. Raises as `Sources.engine` does."""
+    def __init__(
+        self,
+        sources: Sources,
+        metrics: Metrics,
+        clock: Clock,
+        missing: Missing = lambda _rules: (),
+    ) -> None:
+        """Load for the first time; `missing` says which targets of rules lead nowhere.
+
+        Raises as `Sources.engine` does.
+        """
         self.sources = sources
+        self._missing = missing
         self.error: RulesError | StreamsError | None = None  # of the last reload
         self._metrics = metrics
         self._clock = clock
@@ -50,6 +65,7 @@ class Rulebook:
     async def reload(self) -> bool:
         """Read the files again; whether they are in force now, or `error` says why not."""
         async with self._loading:
+            known = set(self.missing())
             try:
                 self.engine = await asyncio.to_thread(self._loaded)
             except (RulesError, StreamsError) as error:
@@ -63,7 +79,14 @@ class Rulebook:
             self._metrics.reloaded("ok")
             self._metrics.rules(count)
             _log.info("rules in force: %d of %s", count, self.sources.place)
+            for sentence in self.missing():
+                if sentence not in known:
+                    _log.warning("%s", sentence)
             return True
+
+    def missing(self) -> Sequence[str]:
+        """A sentence for each target of the rules in force that leads nowhere."""
+        return self._missing(self.engine.rules.rules)
 
     def _loaded(self) -> Engine:
         # Looked at before they are read: what is written in between is noticed by the next look.

@@ -65,7 +65,7 @@ ENDPOINTS_MAX: Final = 256  # each has a queue of its own in the relay
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _ENDPOINT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_ENDPOINT_FIELDS: Final = ("url", "secret", "allow_private")
+_ENDPOINT_FIELDS: Final = ("url", "secret", "secret_old", "allow_private")
 
 
 class SettingsError(StreamsError):
@@ -84,6 +84,7 @@ class Endpoint:
     url: str
     secret: str | None = field(default=None, repr=False)  # "whsec_" and base64, or None: unsigned
     allow_private: bool = False  # may its address be inside the own network?
+    secret_old: str | None = field(default=None, repr=False)  # signs too: a secret being replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,11 @@ def _parse(given: Mapping[str, Given], problems: list[str]) -> Settings:
         for name in endpoints
         if f"endpoints.{name}.url" not in given
     ]
+    problems += [
+        f"endpoints.{name}: secret_old is for changing a secret; add the new one as secret"
+        for name, each in endpoints.items()
+        if "secret_old" in each and "secret" not in each
+    ]
     if len(endpoints) > ENDPOINTS_MAX:
         problems.append(f"endpoints: {len(endpoints)} are more than {ENDPOINTS_MAX}")
     if problems:
@@ -273,5 +279,6 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
 _ENDPOINT_PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "url": url,
     "secret": secret,
+    "secret_old": secret,
     "allow_private": flag,
 }

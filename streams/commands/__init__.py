@@ -12,11 +12,12 @@ replay     the engine over a history, without services
 customer   one profile, and why it is as it is
 rules      rule files checked, listed, taken into force
 topics     Kafka's topics made and measured
-dlq        dead letters listed and put back
+dlq        what failed for good, listed and tried again
+endpoints  how receivers are, and those that were disabled, used again
 schema     the JSON Schema of an event
 doctor     whether all that is needed fits together
 bench      the benchmarks
 options    options that are settings, and printed forms
 cluster    the Kafka cluster that settings mean
-store      the Redis of a running Rapport, to look at
+store      the Redis of a running Rapport
 """

@@ -85,7 +85,7 @@ def _rules(settings: Settings) -> Answer:
 
 
 def _endpoints(settings: Settings) -> Answer:
-    from streams.commands.up import missing_endpoints
+    from streams.endpoints import missing_endpoints
     from streams.loader import Sources
 
     try:

@@ -1,7 +1,7 @@
 """`rapport worker`, `rapport gateway` and `rapport relay`: the parts of the scale-out."""
 
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +16,11 @@ from streams.commands.options import (
     version,
 )
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.worker import Running
+
+_log = logging.getLogger("rapport")
 
 SHARED: Final = ("log", "redis", "group", "topic_prefix", "session_timeout_ms", "token", "http")
 ANY_FREE: Final = {"http": "127.0.0.1:0"}  # many of them run on one machine
@@ -45,11 +50,13 @@ def worker(settings: Settings, *, no_relay: bool) -> None:
     store = StoreAddress.parse(redis_of(settings))
     outfit = outfit_of(settings, version(), stdout())
     logs.set_up()
-    until_signalled(
-        lambda stop: run(
-            outfit, kafka, store, stop, lambda made: _started(made.url), with_relay=not no_relay
-        )
-    )
+
+    def started(made: "Running") -> None:
+        for sentence in outfit.rulebook.missing():
+            _log.warning("%s", sentence)
+        _started(made.url)
+
+    until_signalled(lambda stop: run(outfit, kafka, store, stop, started, with_relay=not no_relay))
 
 
 @click.command(short_help="Take events in over HTTP, into Kafka.")
@@ -95,4 +102,4 @@ def relay(settings: Settings) -> None:
 
 
 def _started(url: str) -> None:
-    logging.getLogger("rapport").info("listening at %s", url)
+    _log.info("listening at %s", url)

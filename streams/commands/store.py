@@ -1,4 +1,4 @@
-"""The Redis of a running Rapport, as commands that only look at it open it."""
+"""The Redis of a running Rapport, as commands open it beside those who own its shards."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ from streams.errors import ServerError, StoreDownError
 from streams.settings import EmbeddedLog, Settings
 
 if TYPE_CHECKING:
+    from streams.given_up import GivenUp
     from streams.read import StoreReader
     from streams.store import Connection, StoreAddress
 
@@ -24,16 +25,22 @@ class Store:
     reader: "StoreReader"  # only inside the event loop
 
 
-def address_of(settings: Settings) -> "StoreAddress":
-    """Where the Redis is that the settings mean."""
+def url_of(settings: Settings) -> str:
+    """The URL of the Redis that the settings mean."""
     from streams.redis_server import RedisServer
-    from streams.store import StoreAddress
 
     if settings.redis is not None:
-        return StoreAddress.parse(settings.redis)
+        return settings.redis
     if not isinstance(settings.log, EmbeddedLog):
         raise UsageError("the log is Kafka; give --redis URL, that of the workers")
-    return RedisServer(settings.log.directory).address
+    return RedisServer(settings.log.directory).url
+
+
+def address_of(settings: Settings) -> "StoreAddress":
+    """Where that Redis is."""
+    from streams.store import StoreAddress
+
+    return StoreAddress.parse(url_of(settings))
 
 
 @asynccontextmanager
@@ -65,3 +72,19 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     finally:
         await asynchronous.close()
         connection.close()
+
+
+@asynccontextmanager
+async def open_given_up(settings: Settings) -> AsyncIterator["GivenUp"]:
+    """What was given up there, as long as the block lasts. Raises as `open_store` does."""
+    from streams.given_up import GivenUp
+    from streams.receipts_redis import RedisReceipts
+    from streams.store_async import AsyncConnection
+
+    async with open_store(settings) as store:
+        connection, receipts = AsyncConnection(store.address), RedisReceipts(url_of(settings))
+        try:
+            yield GivenUp(connection, receipts, store.partitions)
+        finally:
+            await receipts.close()
+            await connection.close()

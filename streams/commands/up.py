@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +22,9 @@ from streams.commands.options import (
     until_signalled,
     version,
 )
-from streams.settings import Endpoint, Settings
+from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rules.rule import Rule
     from streams.outfit import Outfit
     from streams.probes import Check
     from streams.receiver import Receiver
@@ -135,7 +132,7 @@ class _Session:
         packs = " (the starter packs; name yours with --rules)" if settings.rules is None else ""
         _log.info("rules in force: %d of %s%s", len(rules), rulebook.sources.place, packs)
         if not self._is_demo:
-            for sentence in missing_endpoints(rules, settings.endpoints):
+            for sentence in rulebook.missing():
                 _log.warning("%s", sentence)
         _log.info("listening at %s: events to /v1/events, profiles at /v1/customers/ID", url)
 
@@ -153,7 +150,7 @@ class _Session:
             told += " (the starter packs; name yours with --rules)"
         if rulebook.error is not None:
             told += ", and their files have mistakes: rapport rules check"
-        missing = [] if self._is_demo else missing_endpoints(rules, settings.endpoints)
+        missing = [] if self._is_demo else rulebook.missing()
         ok = rulebook.error is None
         return [
             Part("http", ok=True, detail=f"{url}: POST /v1/events, GET /v1/customers/ID"),
@@ -170,20 +167,6 @@ class _Session:
             ),
             *(Part("endpoint", ok=False, detail=sentence) for sentence in missing),
         ]
-
-
-def missing_endpoints(rules: "Sequence[Rule]", endpoints: Mapping[str, Endpoint]) -> list[str]:
-    """A sentence for each endpoint that rules name and the settings do not."""
-    wanted: dict[str, list[str]] = {}
-    for rule in rules:
-        for target in rule.targets:
-            if target.kind in {"webhook", "alert"} and target.name not in endpoints:
-                wanted.setdefault(target.name, []).append(rule.name)
-    return [
-        f"there is no endpoint {name}: actions of {', '.join(dict.fromkeys(names))} are kept as"
-        f" rejected; add [endpoints.{name}] with a url to rapport.toml"
-        for name, names in wanted.items()
-    ]
 
 
 @contextmanager

@@ -158,3 +158,18 @@ class ReceiptsContract:
         assert await receipts.revive(0, ids, NOW_MS + 5) == 0
         (again,) = (await receipts.due(0, LANE, NOW_MS + 5, 10)).deliveries
         assert (again.id, again.status, again.attempts) == (action(1).id, "pending", 0)
+
+    async def test_lanes_that_nothing_waits_for_are_forgotten(self, receipts: Receipts) -> None:
+        """Rules come and go; what is known of a failing endpoint stays."""
+        states = {
+            "webhook:well": LaneState("a"),
+            "webhook:bad": LaneState("b", failing_since_ms=NOW_MS),
+            "webhook:off": LaneState("c", disabled="HTTP 410"),
+        }
+        await receipts.write(0, NONCE, Changes([retrying(1, NOW_MS)], lanes=states))
+        await receipts.forget(0, {*states, LANE, "webhook:unknown"})
+
+        assert (await receipts.survey(0)).states.keys() == {LANE, "webhook:bad", "webhook:off"}
+        await receipts.write(0, NONCE, Changes([done(1)]))
+        await receipts.forget(0, {LANE})
+        assert LANE not in (await receipts.survey(0)).states

@@ -83,6 +83,41 @@ def test_three_failures_in_ten_do_not_open_it() -> None:
     assert opens <= 5
 
 
+def test_after_a_while_of_being_well_enough_the_pauses_begin_anew() -> None:
+    """An endpoint that fails three times in ten opens it now and then; it must not add up to minutes."""
+    breaker, now_ms = Breaker(), 0
+    for _ in range(6):
+        for _ in range(FAILURES_ROW_MAX):
+            breaker.failed(now_ms)
+        assert breaker.wakes_ms() == now_ms + OPEN_MS_MIN
+        now_ms += OPEN_MS_MIN
+        breaker.succeeded(now_ms)
+        for number in range(OUTCOMES_KEPT):
+            breaker.succeeded(now_ms) if number % 10 > 2 else breaker.failed(now_ms)
+
+    assert breaker.is_closed
+
+
+def test_opened_again_before_that_the_pause_doubles() -> None:
+    """Half a window of answers is no recovery."""
+    breaker = opened()
+    breaker.succeeded(OPEN_MS_MIN)
+    for _ in range(OUTCOMES_KEPT // 2 - 1):
+        breaker.succeeded(OPEN_MS_MIN)
+    for _ in range(FAILURES_ROW_MAX):
+        breaker.failed(OPEN_MS_MIN)
+
+    assert breaker.wakes_ms() == OPEN_MS_MIN + 2 * OPEN_MS_MIN
+
+
+def test_its_state_is_told_in_one_word() -> None:
+    """For metrics."""
+    ended = opened()
+    ended.disable("HTTP 410")
+
+    assert [each.state for each in (Breaker(), opened(), ended)] == ["closed", "open", "disabled"]
+
+
 def test_asked_to_slow_down_it_halves_what_runs_side_by_side_and_gives_it_back() -> None:
     """Additive increase, multiplicative decrease: both sides find the rate that works."""
     breaker = Breaker()

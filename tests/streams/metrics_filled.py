@@ -25,6 +25,8 @@ def filled() -> Metrics:
     metrics.rules(2)
     metrics.reloaded("refused")
     metrics.action("delivered", "webhook")
+    metrics.endpoint_failed("crm")
+    metrics.endpoints(["closed", "open"])
     metrics.delivered([2.5])
     metrics.relay(queued=3, oldest_ms=250)
     metrics.request(method="POST", route="/v1/events", status=200, seconds=0.003)

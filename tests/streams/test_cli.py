@@ -13,7 +13,7 @@ from streams.cli import main
 
 COMMANDS = (
     *("up", "worker", "gateway", "relay", "ingest", "replay", "customer", "rules", "topics", "dlq"),
-    *("schema", "doctor", "bench"),
+    *("endpoints", "schema", "doctor", "bench"),
 )
 GOOD = """
 [rule.first-order]

@@ -1,5 +1,6 @@
 """What the targets of rules stand for."""
 
+import base64
 import io
 from collections.abc import AsyncIterator
 
@@ -39,6 +40,18 @@ async def test_a_webhook_is_signed_with_the_secret_of_its_endpoint(receiver: Rec
         assert isinstance(await sink.deliver(action(), sink.body(action())), Delivered)
 
     Webhook(SECRET).verify(receiver.received[0].body, receiver.received[0].headers)
+
+
+async def test_while_a_secret_is_replaced_both_verify(receiver: Receiver) -> None:
+    """Receivers change over one after the other; until then neither may refuse what comes."""
+    other = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+    endpoints = {"crm": Endpoint("crm", receiver.url, other, secret_old=SECRET)}
+    async with open_destinations(endpoints, outside()) as destination:
+        sink = destination("webhook", "crm").sink
+        await sink.deliver(action(), sink.body(action()))
+
+    for secret in (SECRET, other):
+        Webhook(secret).verify(receiver.received[0].body, receiver.received[0].headers)
 
 
 async def test_a_name_that_leads_inside_needs_to_be_allowed(receiver: Receiver) -> None:

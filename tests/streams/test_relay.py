@@ -236,3 +236,32 @@ async def test_a_shard_whose_records_are_refused_does_not_stop_those_of_the_othe
     assert [each.status for each in world.receipts.shards[1].actions.values()] == ["delivered"] * 2
     assert not world.receipts.shards[0].actions
     assert caplog.text.count("WRONGTYPE") == 1
+
+
+async def test_a_shard_that_cannot_be_read_is_told_once_and_the_others_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged entry stays damaged; five lines a second about it would bury all else."""
+    sink = world.sinks["crm"] = MemorySink()
+    entries = world.receipts.entries
+
+    async def refusing(number: int, first: int, last: int) -> list[tuple[int, list[Action]]]:
+        if number == 0:
+            raise StoreError("the key of entry 1 is damaged")
+        return await entries(number, first, last)
+
+    monkeypatch.setattr(world.receipts, "entries", refusing)
+    world.commit(None, [action(1)])
+    async with world.relay() as relay:
+        world.receipts.shards[1].nonce = "ours"
+        world.receipts.shards[1].outbox[1] = [action(2)]
+        relay.claimed(1, "ours", 1)
+        for _ in range(20):
+            await world.later(LOOK_MS)
+        assert len(sink.attempts) == 1
+        assert caplog.text.count("is damaged") == 1
+        assert relay.complaints.count >= 20
+        monkeypatch.undo()
+        await world.run_until(lambda: world.is_settled)
+
+    assert len(sink.attempts) == 2

@@ -5,12 +5,15 @@ import pytest
 from rich.console import Console
 
 from rules.action import Action
+from sinks.retry import Policy
+from sinks.sink import RetryAfter
 from streams import relaying
 from streams.clock import ManualClock
-from streams.delivery import Delivery, ended, opened, pending
+from streams.delivery import Delivery, after, ended, opened, pending
 from streams.endpoints import Outside
 from streams.metrics import Metrics
 from streams.relaying import Means, Timed
+from streams.settings import Endpoint
 from tests.actions import action
 
 
@@ -25,12 +28,19 @@ class Silent:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, *endpoints: Endpoint) -> None:
         self.clock = ManualClock(now_ms=1_000)
         self.metrics = Metrics("test")
         self.seen: list[Delivery] = []
         outside = Outside(self.clock.now_ms, Console())
-        means = Means("", {}, outside, self.clock, self.metrics, self.seen.append)
+        means = Means(
+            "",
+            {each.name: each for each in endpoints},
+            outside,
+            self.clock,
+            self.metrics,
+            self.seen.append,
+        )
         self.timed = Timed(means)
         self.relay = Silent()
         self.timed.relay = self.relay  # type: ignore[assignment]  # it needs no more here
@@ -72,6 +82,17 @@ def test_what_is_stale_is_counted_apart() -> None:
 
     assert world.value("actions_total", result="stale", kind="webhook") == 1
     assert world.value("delivery_seconds_count") == 0
+
+
+def test_what_an_endpoint_does_not_take_is_counted_by_its_name() -> None:
+    """Names of the settings only: a series must not come of every typing error in a rule."""
+    world = World(Endpoint("crm", "http://127.0.0.1:1/"))
+    failed = after(pending(action(1), 1_000), RetryAfter("HTTP 500"), Policy(), 1_040)
+    world.timed.changed(failed)
+    world.timed.changed(ended(pending(action(2, name="cmr"), 1_000), "rejected", "", 1_040, 1))
+
+    assert world.value("endpoint_failures_total", endpoint="crm") == 1
+    assert world.value("endpoint_failures_total", endpoint="cmr") == 0
 
 
 def test_commit_times_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

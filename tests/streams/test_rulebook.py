@@ -2,10 +2,12 @@
 
 import asyncio
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from rules.rule import Rule
 from streams.clock import ManualClock
 from streams.errors import MissingError
 from streams.loader import Sources
@@ -150,3 +152,24 @@ async def test_the_first_set_must_be_good(tmp_path: Path) -> None:
     """Nobody wants a start that does nothing."""
     with pytest.raises(MissingError):
         Rulebook(Sources(rules=tmp_path / "gone"), Metrics("test"), ManualClock())
+
+
+async def test_a_target_that_leads_nowhere_is_told_once_its_rule_is_in_force(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the start somebody reads the log; a week later the log is all that there is."""
+
+    def missing(rules: Sequence[Rule]) -> list[str]:
+        names = {target.name for rule in rules for target in rule.targets} - {"orders"}
+        return [f"there is no endpoint {name}" for name in names]
+
+    rulebook = Rulebook(world.rulebook.sources, world.metrics, world.clock, missing)
+    world.write(2)
+    await rulebook.reload()
+    assert "no endpoint" not in caplog.text
+    world.file.write_text(world.file.read_text().replace('log = "orders"', 'webhook = "cmr"'))
+    await rulebook.reload()
+    await rulebook.reload()
+
+    assert caplog.text.count("there is no endpoint cmr") == 1
+    assert rulebook.missing() == ["there is no endpoint cmr"]

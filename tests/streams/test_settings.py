@@ -245,6 +245,17 @@ def test_only_loopback_addresses_go_without_a_token(host: str, local: bool) -> N
     assert Address(host, 80).is_loopback is local
 
 
+def test_an_old_secret_goes_beside_a_new_one(tmp_path: Path) -> None:
+    """By itself it would sign with what is to be got rid of."""
+    url = {"endpoints.crm.url": "https://crm.example/"}
+    environment = {"RAPPORT_ENDPOINTS_CRM_SECRET_OLD": SECRET}
+
+    assert "secret_old" in problems_of(dict(url), environment, tmp_path)[0]
+    endpoint = read({**url, "endpoints.crm.secret": SECRET}, environment, tmp_path).endpoints["crm"]
+    assert (endpoint.secret, endpoint.secret_old) == (SECRET, SECRET)
+    assert SECRET not in repr(endpoint)
+
+
 def test_a_secret_is_taken_as_it_is_used(tmp_path: Path) -> None:
     """Settings and signatures must not have two minds about what a secret is."""
     padded = "whsec_" + base64.b64encode(b"x" * 25).decode()
