@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Message
 
-from benchmarks.processes import python, running
+from benchmarks.processes import python, rapport, running
 from tests.corpus import POISON
 from tests.faults.experiment import Experiment, Outcome, Run, p99
 from tests.faults.lone_worker import PARTITIONS, Site, site_of, worker
@@ -125,10 +125,14 @@ def poisoned(run: Run, site: Site) -> Outcome:
     load = Load(site, run.seed)
     file = run.folder / "watched.json"
     watching = python(FOLDER / "fence_watch.py", site.redis.url, str(PARTITIONS), file)
-    with worker(site):
+    with worker(
+        site, command=rapport("worker", "--no-relay")
+    ):  # so that the outbox keeps all actions
         with running(run.folder / "watch.log", *watching):
             send_all(load, max(PAIRS_MIN, run.of(PAIRS)))
+            run.say(f"sent {len(load.good):,} events and {len(load.bad):,} poison records")
             site.wait_until_read(SECONDS_MAX)
+            run.say("read to the end")
         refused = sum(load.is_refused(each) for each in POISON if each.name == "5 MB")
     found = timing(load, msgspec.json.decode(file.read_bytes()))
     wrong = []
