@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final, cast
 
 import aiokafka
 import faust
+from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.conductor import Conductor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -39,7 +40,7 @@ REBALANCE_SECONDS: Final = (
 
 logger = logging.getLogger(__name__)
 
-# What is overridden below; a Faust that has renamed it would go on without us.
+# What is overridden or used below; a Faust that has renamed it would go on without us.
 OVERRIDDEN: Final = {
     Conductor: ("_update_indices", "on_partitions_assigned"),
     driver.Consumer: (
@@ -48,6 +49,7 @@ OVERRIDDEN: Final = {
     ),
     driver.AIOKafkaConsumerThread: ("_commit",),
     driver.Transport: ("Consumer", "Conductor"),
+    SubscriptionState: ("fetch_context",),
     faust.App: ("_new_transport", "on_first_start", "assignor"),
 }
 
@@ -142,9 +144,21 @@ class GroupConsumer(driver.Consumer):
         while not (self.should_stop or fetcher.should_stop):
             beat_ms = self.plane.beat_ms
             await self.sleep(TICK_SECONDS)
-            if self.plane.beat_ms != beat_ms and not self.app.rebalancing:
-                consumer = self._thread._ensure_consumer()  # noqa: SLF001  Faust has no public way
-                await self._thread.call_thread(consumer.getmany)
+            if self.plane.beat_ms != beat_ms:
+                await self._thread.call_thread(self._show_life)
+
+    async def _show_life(self) -> None:
+        """Ask for records, on aiokafka's thread.
+
+        While the group rebalances, asking would wait for its end, and not asking would never end it:
+        aiokafka joins no group for who has been silent for long, as a frozen process has. So then we
+        only do as if we had asked.
+        """
+        consumer = self._thread._ensure_consumer()  # noqa: SLF001  Faust has no public way
+        if self.app.rebalancing:
+            with consumer._subscription.fetch_context():  # noqa: SLF001  nor has aiokafka
+                return
+        await consumer.getmany()
 
 
 class GroupTransport(driver.Transport):
