@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import msgspec
 import redis
@@ -33,6 +32,8 @@ class Move:
     owner: str
     """The nonce of the claim."""
     commits: int
+    outbox: int
+    """The last sequence of the outbox."""
 
 
 @dataclass
@@ -52,17 +53,21 @@ class FenceHistory:
         )
         return next(found, None)
 
-    def stalls_ms(self, since: float, until: float) -> list[float]:
-        """The times between two commits of a shard, within these; of all shards."""
-        found = []
-        for shard in {move.shard for move in self.moves}:
-            times = [
-                move.at
-                for move in self.moves
-                if move.shard == shard and move.commits and since <= move.at <= until
-            ]
-            found += [(b - a) * 1e3 for a, b in pairwise(times)]
-        return found
+    def stalls_ms(self, since: float, until: float) -> dict[int, float]:
+        """The longest time without a commit that ended within these, by shard."""
+        longest: dict[int, float] = {}
+        before: dict[int, float] = {}
+        for move in list(self.moves):
+            if move.at > until:
+                break
+            if not move.commits:  # a claim is no progress
+                continue
+            last = before.get(move.shard)
+            before[move.shard] = move.at
+            if last is not None and move.at >= since:
+                stall = (move.at - last) * 1e3
+                longest[move.shard] = max(longest.get(move.shard, 0.0), stall)
+        return longest
 
     def look(self, client: redis.Redis, keys: list[str], before: list[bytes | None]) -> None:
         found = client.mget(keys)
@@ -72,7 +77,7 @@ class FenceHistory:
             if isinstance(fence, bytes) and fence != before[shard]:
                 before[shard] = fence
                 told = msgspec.json.decode(fence)
-                self.moves.append(Move(seen, shard, told["nonce"], told["commits"]))
+                self.moves.append(Move(seen, shard, told["nonce"], told["commits"], told["outbox"]))
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """A worker in a process of its own, for tests that stop, kill and freeze it. Run as a script.
 
-It is a worker's log with rules of the test, and three switches that no product has:
+It is a worker's log with rules of the test, and four switches that no product has:
 
     naive       no fence: positions come from the group's committed offsets, rows are just written
+    hasty       the batch in hand is not waited for when shards are handed on, and where it ended is
+                not told first: Faust's way, unless it is told to wait
     unaligned   topics are not aligned in time
     SIGUSR1     die between sending the next commit and reading its reply, as a power cut would
 """
@@ -26,6 +28,7 @@ from processors.plan import PlanBuilder
 from processors.scores import Scores
 from rules.load import load
 from streams.clock import SystemClock
+from streams.control_plane import GroupConsumer
 from streams.deliveries import NoDeliveries
 from streams.faust_log import FaustLog
 from streams.kafka_claim import claim_of
@@ -152,6 +155,7 @@ def main() -> None:
     parser.add_argument("--rules", type=Path, required=True)
     parser.add_argument("--session-timeout-ms", type=int, default=2_000)
     parser.add_argument("--naive", action="store_true")
+    parser.add_argument("--hasty", action="store_true")
     parser.add_argument("--unaligned", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(
@@ -165,6 +169,8 @@ def main() -> None:
         session_timeout_ms=options.session_timeout_ms,
     )
     store = StoreAddress.parse(options.redis)
+    if options.hasty:
+        GroupConsumer.wait_empty = hand_on  # type: ignore[method-assign,assignment]  # a test's own way in
     if options.naive:
         log = FaustLog(
             kafka, lambda number, _generation, _forced: NaiveShard(engine, kafka, store, number)
@@ -174,6 +180,10 @@ def main() -> None:
         claim = claim_of(kafka, store, lambda: engine, metrics, clock, Spoken())
         log = FaustLog(kafka, dying_between_send_and_reply(claim), aligned=not options.unaligned)
     asyncio.run(until_signalled(log))
+
+
+async def hand_on(_consumer: GroupConsumer) -> None:
+    """Wait for nothing."""
 
 
 async def until_signalled(log: FaustLog) -> None:

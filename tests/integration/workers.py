@@ -41,6 +41,8 @@ class Rig:
     session_timeout_ms: int = 2_000
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     logs: dict[str, IO[bytes]] = field(default_factory=dict)
+    script: Path = SCRIPT
+    """What a worker runs."""
 
     def __post_init__(self) -> None:
         self.settings = KafkaSettings(
@@ -49,8 +51,11 @@ class Rig:
             topic_prefix=self.prefix,
             session_timeout_ms=self.session_timeout_ms,
         )
-        topics.create(self.settings, PARTITIONS, 1)
+        self.make_topics()
         (self.folder / "rules.toml").write_bytes(RULES)
+
+    def make_topics(self) -> None:
+        topics.create(self.settings, PARTITIONS, 1)
 
     def start(self, name: str) -> None:
         assert name not in self.workers, f"{name} is running"
@@ -60,7 +65,7 @@ class Rig:
         rules = f"--rules={self.folder / 'rules.toml'}"
         places = (self.broker.bootstrap, self.redis.url, self.prefix)
         self.workers[name] = subprocess.Popen(
-            [sys.executable, str(SCRIPT), *places, rules, timeout, *self.switches],
+            [sys.executable, str(self.script), *places, rules, timeout, *self.switches],
             stdin=subprocess.DEVNULL,
             stdout=self.logs[name],
             stderr=self.logs[name],
@@ -153,10 +158,16 @@ class Rig:
 
 @contextmanager
 def rig(
-    broker: KafkaBroker, redis: RedisServer, folder: Path, prefix: str, *switches: str
+    broker: KafkaBroker,
+    redis: RedisServer,
+    folder: Path,
+    prefix: str,
+    *switches: str,
+    session_timeout_ms: int = 2_000,
+    script: Path = SCRIPT,
 ) -> Iterator[Rig]:
     """A rig without workers yet."""
-    made = Rig(broker, redis, folder, prefix, switches)
+    made = Rig(broker, redis, folder, prefix, switches, session_timeout_ms, script=script)
     try:
         yield made
     finally:

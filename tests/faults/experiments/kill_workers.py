@@ -3,7 +3,8 @@
 Promise   Each event is counted once and each action decided once, in Redis, beside a sequential reading.
 How       Two or three workers, one of which is killed 0.3 to 2 s after the last has been recovered from;
           every fourth time nobody waits for that, and every fourth time it may be one that owns nothing
-          yet. Every third death is between sending a commit and reading its reply. The dead come back at once, or when the next one dies.
+          yet. Every third death is between sending a commit and reading its reply. The dead come back
+          at once, or when the next one dies.
 Naive     Positions from the group's committed offsets, rows just written: no fence.
 Not here  Clean stops (clean_stops.py). Deliveries (webhook_faults.py).
 """
@@ -149,7 +150,7 @@ def run(run: Run) -> Outcome:
         repeated=0,
         missing=found.missing,
         surplus=found.surplus,
-        stall_ms_max=max(history.stalls_ms(began, ended), default=None),
+        stall_ms_max=max(history.stalls_ms(began, ended).values(), default=None),
         recover_ms_p99=p99(recoveries),
         figures={"killed_while_owning": owning},
         wrong=wrong,
