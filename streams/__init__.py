@@ -85,6 +85,7 @@ lane                one endpoint's queue
 delivery            an action, and how far its delivery has come
 receipts            what is recorded of deliveries, and in which order
 receipts_redis      in Redis
+receipts_scripts    what Redis carries out as a whole
 receipts_memory     in memory, for tests and simulations
 complaints          what cannot be done for now, told once
 given_up            what nobody took, looked at and sent again; endpoints enabled

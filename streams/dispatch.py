@@ -144,6 +144,13 @@ class Dispatch:
         else:
             self._park(lane, parcel)
 
+    def await_attempts(self, number: int, deliveries: Iterable[Delivery]) -> None:
+        """Have those looked at when they are due that now wait in Redis for another attempt."""
+        for delivery in deliveries:
+            if delivery.due_ms is not None:
+                self.lane(delivery.lane).awaits(number, delivery.due_ms)
+                self.wake.set()
+
     # ---- delivering
 
     def pump(self, lane: Lane) -> None:
@@ -153,6 +160,17 @@ class Dispatch:
             task = asyncio.get_running_loop().create_task(self._attempt(lane, parcel))
             self.attempts.add(task)
             task.add_done_callback(self.attempts.discard)
+
+    async def close(self, grace_ms: int) -> None:
+        """Begin nothing more, and wait for what is under way, or so long."""
+        self.is_closing = True
+        if not self.attempts:
+            return
+        done = asyncio.Event()
+        waiting = asyncio.gather(*self.attempts, return_exceptions=True)
+        waiting.add_done_callback(lambda _: done.set())
+        await self._clock.wait(done, self._clock.now_ms() + grace_ms)
+        waiting.cancel()
 
     async def _attempt(self, lane: Lane, parcel: Parcel) -> None:
         delivery = parcel.delivery

@@ -10,12 +10,16 @@ Not here  Storing (receipts.py). Delivering (relay.py).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from streams.delivery import Delivery
-from streams.receipts import WAITING_MAX, WRITE_MAX, Changes, LaneState, Survey, is_settled
+from streams.receipts import WAITING_MAX, WRITE_MAX, Changes, LaneState, Mark, Survey, is_settled
 
 UNWRITTEN_MAX: Final = 2_000
+
+
+_sessions = count(1)  # books of one owner are told apart
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +37,9 @@ class Parcel:
 class OwnedShard:
     def __init__(self, number: int, nonce: str, last: int) -> None:
         """Begin with an unknown cursor: all is to be recovered up to sequence `last`."""
+        self._session = f"{nonce}.{next(_sessions)}"
+        self._tried = 0  # writes
+        self.known = 0  # the last of them that is known to be stored
         self.number = number
         self.nonce = nonce
         self.last = last  # the newest sequence that we know of
@@ -108,10 +115,19 @@ class OwnedShard:
         left = [each for each in (*self._open, *self._settled) if each not in done]
         cursor = min(left, default=(self.taken or 0) + 1) - 1
         new = {name: state for name, state in lanes.items() if self.lanes.get(name) != state}
-        return Changes(deliveries, settled, cursor, new), parcels
+        self._tried += 1
+        mark = Mark(self._session, self._tried, self.known)
+        return Changes(deliveries, settled, cursor, new, mark), parcels
+
+    def has_lost(self, survey: Survey, known: int) -> bool:
+        """Whether Redis lacks write `known`, which was known to be stored when the survey was begun."""
+        session, number = survey.marked or ("", 0)
+        return known > 0 and (session != self._session or number < known)
 
     def written(self, changes: Changes, parcels: Sequence[Parcel], waiting_count: int) -> None:
         """The changes are stored."""
+        assert changes.mark is not None, "`changes` has made them"
+        self.known = changes.mark.number
         self.waiting_count = waiting_count
         self.lanes.update(changes.lanes)
         done = set(changes.settled)

@@ -4,7 +4,8 @@ Promise   An action leaves the outbox only after its record says delivered, dead
           that is needed to try again. Who is no longer the owner of a shard changes nothing.
 How       One script per write: it compares the fence's nonce, then writes in an order in which every
           prefix is a good state, because a torn append-only file may execute just a prefix:
-          indexes, records, outbox entries, cursor. An index may hold too much, never too little.
+          indexes, records, outbox entries, cursor, mark. An index may hold too much, never too little.
+          Each write names the one before it: where Redis has lost that, nothing is written.
 
     rapport:{p}:actions            hash   id -> record        the last KEPT_MAX of any status
     rapport:{p}:actions:by_time    zset   id by event time
@@ -12,6 +13,7 @@ How       One script per write: it compares the fence's nonce, then writes in an
     rapport:{p}:actions:due:LANE   zset   id by due time      index of waiting, by endpoint
     rapport:{p}:actions:dead       hash   id -> record        given up, rejected, disabled; KEPT_MAX
     rapport:{p}:actions:dead:by_time  zset  id by time of death
+    rapport:{p}:actions:marked     string session and number of the last write
     rapport:{p}:actions:lanes      hash   endpoint -> LaneState, of those that something waits for or
                                           that fail
 
@@ -45,6 +47,15 @@ class LaneState(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Which write this is. Redis may lose the last ones: who goes on as if they were there loses more."""
+
+    session: str  # of one reading of a shard's books
+    number: int  # from 1
+    known: int  # the last of this session that is known to be stored; 0: none, so anything may be
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """One write of one shard."""
 
@@ -52,6 +63,7 @@ class Changes:
     settled: Sequence[int] = ()  # outbox entries with nothing left to do
     cursor: int = 0  # the sequence up to which all entries are settled
     lanes: Mapping[str, LaneState] = field(default_factory=dict)
+    mark: Mark | None = None  # None: neither asked for nor left behind
 
     @property
     def is_empty(self) -> bool:
@@ -73,6 +85,7 @@ class Survey:
     waiting_count: int
     first_due_ms: dict[str, int]  # by lane
     states: dict[str, LaneState]
+    marked: tuple[str, int] | None = None  # session and number of the last write
 
 
 class Receipts(Protocol):
@@ -92,6 +105,7 @@ class Receipts(Protocol):
 
         Raises:
             FencedError: The shard has another owner; nothing was stored.
+            MismatchError: Redis has lost the write before; nothing was stored.
         """
 
     async def due(self, number: int, lane: str, now_ms: int, limit: int) -> Due:

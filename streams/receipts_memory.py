@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from rules.action import Action
 from streams.delivery import DEAD, Delivery
-from streams.errors import FencedError, StoreDownError
+from streams.errors import FencedError, MismatchError, StoreDownError
 from streams.receipts import KEPT_MAX, Changes, Due, LaneState, Survey, is_settled, is_waiting
 from streams.receipts_redis import revived
 
@@ -29,6 +29,7 @@ class ShardReceipts:
     waiting: dict[str, Delivery] = field(default_factory=dict)
     dead: dict[str, Delivery] = field(default_factory=dict)
     lanes: dict[str, LaneState] = field(default_factory=dict)
+    marked: tuple[str, int] | None = None
 
 
 class MemoryReceipts:
@@ -54,6 +55,11 @@ class MemoryReceipts:
         shard = self._shard(number)
         if shard.nonce != nonce:
             raise FencedError(number, nonce, shard.nonce)
+        mark = changes.mark
+        if mark is not None and mark.known:
+            session, last = shard.marked or ("", 0)
+            if session != mark.session or last < mark.known:
+                raise MismatchError(number, f"write {mark.known}", f"write {last}")
         self.writes_count += 1
         shard.lanes.update(changes.lanes)
         for each in changes.deliveries:
@@ -68,6 +74,8 @@ class MemoryReceipts:
         for sequence in changes.settled:
             shard.outbox.pop(sequence, None)
         shard.cursor = changes.cursor
+        if mark is not None:
+            shard.marked = (mark.session, mark.number)
         _trim(shard.actions, self._kept_max, lambda each: (each.at_ms, each.id))
         _trim(shard.dead, self._kept_max, lambda each: (each.updated_ms, each.id))
         return len(shard.waiting)
@@ -88,7 +96,7 @@ class MemoryReceipts:
         for each in shard.waiting.values():
             if each.due_ms is not None:
                 first[each.lane] = min(each.due_ms, first.get(each.lane, each.due_ms))
-        return Survey(len(shard.waiting), first, dict(shard.lanes))
+        return Survey(len(shard.waiting), first, dict(shard.lanes), shard.marked)
 
     async def forget(self, number: int, lanes: set[str]) -> None:
         shard = self._shard(number)

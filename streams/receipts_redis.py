@@ -1,7 +1,7 @@
 """Receipts in Redis, through a connection pool of the relay's own.
 
 Promise   As receipts.py says. No command is repeated by the client.
-How       Four scripts: write, due, forget, revive. Redis 6.2 suffices.
+How       Four scripts (receipts_scripts.py): write, due, forget, revive. Redis 6.2 suffices.
 Limits    CONNECTIONS_MAX connections, REPLY_SECONDS_MAX a reply.
 Not here  The order of the writes: `commands`, checked against every prefix in the tests.
 """
@@ -21,82 +21,19 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rules.action import Action
 from streams import outbox
 from streams.delivery import DEAD, Delivery
-from streams.errors import DamagedError, FencedError, StoreDownError, StoreError
+from streams.errors import DamagedError, FencedError, MismatchError, StoreDownError, StoreError
 from streams.keys import Keys
 from streams.receipts import KEPT_MAX, Changes, Due, LaneState, Survey, is_settled, is_waiting
+from streams.receipts_scripts import DUE, FORGET, REVIVE, WRITE
 from streams.store import DOWN_FOR_NOW
 
 CONNECTIONS_MAX: Final = 4
 CONNECT_SECONDS_MAX: Final = 2.0
 REPLY_SECONDS_MAX: Final = 5.0
+FENCED: Final = -1  # what the script of a write answers instead of a count
+LOST: Final = -2
 
 Part = bytes | str | int
-
-# ARGV: nonce, how many to keep, then commands, each with its length before it.
-_WRITE: Final = """
-local fence = redis.call('GET', KEYS[1])
-if not fence then return {-1, 'nothing'} end
-local owner = cjson.decode(fence)
-if owner.nonce ~= ARGV[1] then return {-1, owner.epoch .. ':' .. owner.nonce} end
-local at = 3
-while at <= #ARGV do
-  local length = tonumber(ARGV[at])
-  redis.call(unpack(ARGV, at + 1, at + length))
-  at = at + length + 1
-end
-for hash = 2, 4, 2 do
-  local surplus = redis.call('ZCARD', KEYS[hash + 1]) - tonumber(ARGV[2])
-  if surplus > 0 then
-    surplus = math.min(surplus, 1000)
-    redis.call('HDEL', KEYS[hash], unpack(redis.call('ZRANGE', KEYS[hash + 1], 0, surplus - 1)))
-    redis.call('ZREMRANGEBYRANK', KEYS[hash + 1], 0, surplus - 1)
-  end
-end
-return {redis.call('HLEN', KEYS[6]), ''}
-"""
-
-# An index entry without a record is dropped here, where nobody can write in between.
-_DUE: Final = """
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-local records = {}
-if #ids > 0 then
-  for i, record in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do
-    if record then records[#records + 1] = record else redis.call('ZREM', KEYS[1], ids[i]) end
-  end
-end
-local after = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-local is_more = #ids == tonumber(ARGV[2])
-return {records, is_more and '0' or after[2] or ''}
-"""
-
-# ARGV: lanes.
-_FORGET: Final = """
-for _, lane in ipairs(ARGV) do
-  local stored = redis.call('HGET', KEYS[1], lane)
-  if stored and redis.call('ZCARD', KEYS[2] .. lane) == 0 then
-    local state = cjson.decode(stored)
-    local fails = state.failing_since_ms and state.failing_since_ms ~= cjson.null
-    if not fails and (state.disabled or '') == '' then redis.call('HDEL', KEYS[1], lane) end
-  end
-end
-"""
-
-# ARGV: due time, then id and new record in turn. Only what is still dead is revived.
-_REVIVE: Final = """
-local count = 0
-for i = 2, #ARGV, 3 do
-  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then
-    redis.call('ZADD', KEYS[5] .. ARGV[i + 1], ARGV[1], ARGV[i])
-    redis.call('HSETNX', KEYS[6], ARGV[i + 1], '{"about":""}')
-    redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2])
-    redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 2])
-    redis.call('HDEL', KEYS[1], ARGV[i])
-    redis.call('ZREM', KEYS[2], ARGV[i])
-    count = count + 1
-  end
-end
-return count
-"""
 
 # redis-py cuts the code off the words of those errors that it has classes for.
 _CODES: Final[dict[type[RedisError], str]] = {ReadOnlyError: "READONLY ", OutOfMemoryError: "OOM "}
@@ -116,10 +53,10 @@ class RedisReceipts:
             max_connections=CONNECTIONS_MAX,
         )
         self._kept_max = kept_max
-        self._write = self._client.register_script(_WRITE)
-        self._due = self._client.register_script(_DUE)
-        self._forget = self._client.register_script(_FORGET)
-        self._revive = self._client.register_script(_REVIVE)
+        self._write = self._client.register_script(WRITE)
+        self._due = self._client.register_script(DUE)
+        self._forget = self._client.register_script(FORGET)
+        self._revive = self._client.register_script(REVIVE)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -155,13 +92,19 @@ class RedisReceipts:
     async def write(self, number: int, nonce: str, changes: Changes) -> int:
         keys = Keys.of(number)
         dead = dead_key(number)
-        arguments: list[Part] = [nonce, self._kept_max]
+        mark = changes.mark
+        named = ("", "", "") if mark is None else (mark.session, mark.number, mark.known)
+        arguments: list[Part] = [nonce, self._kept_max, *named]
         for command in commands(number, changes):
             arguments += (len(command), *command)
         scope = [keys.fence, keys.actions, keys.actions_by_time, dead, dead + b":by_time"]
-        count, owner = await _asked(self._write(keys=[*scope, waiting_key(number)], args=arguments))
-        if count < 0:
-            raise FencedError(number, nonce, owner.decode())
+        scope += [waiting_key(number), marked_key(number)]
+        count, found = await _asked(self._write(keys=scope, args=arguments))
+        if count == FENCED:
+            raise FencedError(number, nonce, found.decode())
+        if count == LOST:
+            assert mark is not None, "only a mark is looked for"
+            raise MismatchError(number, f"{mark.session} {mark.known}", found.decode())
         return int(count)
 
     async def due(self, number: int, lane: str, now_ms: int, limit: int) -> Due:
@@ -177,9 +120,10 @@ class RedisReceipts:
         pipe.hlen(waiting_key(number))
         for lane in lanes:
             pipe.zrange(due_key(number, lane), 0, 0, withscores=True)
+        pipe.get(marked_key(number))
         # Again: who enables an endpoint and then revives what it missed must be seen to have done both.
         pipe.hgetall(lanes_key(number))
-        waiting_count, *firsts, stored = await _asked(pipe.execute())
+        waiting_count, *firsts, marked, stored = await _asked(pipe.execute())
         due_ms = {
             lane: int(first[0][1]) for lane, first in zip(lanes, firsts, strict=True) if first
         }
@@ -187,7 +131,7 @@ class RedisReceipts:
             states = {lane.decode(): _state.decode(state) for lane, state in stored.items()}
         except msgspec.MsgspecError as error:
             raise DamagedError(lanes_key(number), f"holds no lane's state: {error}") from error
-        return Survey(waiting_count, due_ms, states)
+        return Survey(waiting_count, due_ms, states, _marked(number, marked))
 
     async def forget(self, number: int, lanes: set[str]) -> None:
         keys = [lanes_key(number), due_key(number, "")]
@@ -263,6 +207,20 @@ def lanes_key(number: int) -> bytes:
 
 def due_key(number: int, lane: str) -> bytes:
     return Keys.of(number).actions + b":due:" + lane.encode()
+
+
+def marked_key(number: int) -> bytes:
+    return Keys.of(number).actions + b":marked"
+
+
+def _marked(number: int, stored: bytes | None) -> tuple[str, int] | None:
+    if stored is None:
+        return None
+    session, _, last = stored.decode().rpartition(" ")
+    try:
+        return session, int(last)
+    except ValueError as error:
+        raise DamagedError(marked_key(number), f"marks no write: {error}") from error
 
 
 def _decoded(key: bytes, record: bytes) -> Delivery:

@@ -25,7 +25,7 @@ from streams.clock import Clock
 from streams.complaints import Complaints
 from streams.delivery import Delivery
 from streams.dispatch import Dispatch
-from streams.errors import FencedError, StoreDownError, StoreError
+from streams.errors import FencedError, MismatchError, StoreDownError, StoreError
 from streams.lane import Destination, Lane
 from streams.owned import OwnedShard, Parcel
 from streams.receipts import Changes, Receipts, Survey
@@ -119,14 +119,7 @@ class Relay:
 
     async def close(self, grace_ms: int) -> None:
         """Wait for what is under way, then record what there is. What is missing is repeated later."""
-        self.dispatch.is_closing = True
-        attempts = list(self.dispatch.attempts)
-        if attempts:
-            done = asyncio.Event()
-            waiting = asyncio.gather(*attempts, return_exceptions=True)
-            waiting.add_done_callback(lambda _: done.set())
-            await self._clock.wait(done, self._clock.now_ms() + grace_ms)
-            waiting.cancel()
+        await self.dispatch.close(grace_ms)
         try:
             await self._write_all()
         except StoreError as error:
@@ -204,7 +197,7 @@ class Relay:
 
     async def _survey(self, shard: OwnedShard) -> Survey:
         """Learn what waits in Redis, and what is stored about the endpoints."""
-        before = dict(shard.lanes)  # what is written while we ask is no news
+        before, known = dict(shard.lanes), shard.known  # what is written while we ask is no news
         survey = await self._receipts.survey(shard.number)
         if self._is_owned(shard):
             for name in shard.surveyed(survey, before):
@@ -214,6 +207,8 @@ class Relay:
             idle = shard.idle_lanes(survey) - self.dispatch.lanes.keys()
             if idle:
                 await self._receipts.forget(shard.number, idle)
+            if shard.has_lost(survey, known):
+                self._begin_again(shard)
         return survey
 
     async def _refill(self, lane: Lane) -> None:
@@ -284,15 +279,20 @@ class Relay:
             if self._is_owned(shard):
                 self._released(shard.number)
             return
+        except MismatchError:
+            if self._is_owned(shard):
+                self._begin_again(shard)
+            return
         shard.written(changes, parcels, waiting_count)
         if not self._is_owned(shard):
             return
-        for delivery in changes.deliveries:
-            if delivery.due_ms is not None:
-                self.dispatch.lane(delivery.lane).awaits(shard.number, delivery.due_ms)
-                self.dispatch.wake.set()
+        self.dispatch.await_attempts(shard.number, changes.deliveries)
         if was_full and not shard.is_full:
             self.dispatch.wake.set()
+
+    def _begin_again(self, shard: OwnedShard) -> None:
+        _log.error("Redis has lost records of shard %d: what is open is read anew", shard.number)
+        self._claimed(shard.number, shard.nonce, shard.last)
 
     def _failed(self, what: str, error: StoreError) -> int:
         """Count a failure of Redis; answers when to try again."""

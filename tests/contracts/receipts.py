@@ -9,8 +9,8 @@ from rules.action import Action
 from sinks.retry import Policy
 from sinks.sink import Delivered, Rejected, RetryAfter
 from streams.delivery import Delivery, after, parked, pending
-from streams.errors import FencedError
-from streams.receipts import Changes, LaneState, Receipts, Survey
+from streams.errors import FencedError, MismatchError
+from streams.receipts import Changes, LaneState, Mark, Receipts, Survey
 from tests.actions import action
 
 NONCE = "ours"
@@ -136,6 +136,30 @@ class ReceiptsContract:
 
         assert await receipts.write(0, NONCE, changes) == first == 1
         assert await receipts.survey(0) == Survey(1, {LANE: NOW_MS}, {LANE: LaneState("")})
+
+    async def test_a_write_whose_predecessor_is_lost_changes_nothing(
+        self, store: Store, receipts: Receipts
+    ) -> None:
+        """Who goes on as if it were there would hide what it had settled: for ever."""
+        await store.commit(0, 1, [action(1)])
+        await receipts.write(0, NONCE, Changes([done(2)], mark=Mark("a", 4, known=0)))
+        with pytest.raises(MismatchError):
+            await receipts.write(0, NONCE, Changes([done(1)], [1], 1, mark=Mark("a", 6, known=5)))
+        with pytest.raises(MismatchError):
+            await receipts.write(0, NONCE, Changes([done(1)], [1], 1, mark=Mark("b", 2, known=1)))
+
+        assert await receipts.known(0, [action(1).id]) == set()
+        assert await receipts.entries(0, 1, 1)
+        assert (await receipts.survey(0)).marked == ("a", 4)
+
+    async def test_a_write_whose_reply_was_lost_is_no_obstacle(self, receipts: Receipts) -> None:
+        """It may be stored or not; what follows it names the one before it."""
+        await receipts.write(0, NONCE, Changes([done(1)], mark=Mark("a", 1, known=0)))
+        await receipts.write(0, NONCE, Changes([done(2)], mark=Mark("a", 2, known=1)))
+        await receipts.write(0, NONCE, Changes([done(2), done(3)], mark=Mark("a", 3, known=1)))
+        ids = {action(number).id for number in (1, 2, 3)}
+
+        assert await receipts.known(0, list(ids)) == ids
 
     async def test_what_is_kept_is_bounded_and_what_waits_is_never_dropped(
         self, receipts: Receipts

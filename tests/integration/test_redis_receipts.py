@@ -35,6 +35,8 @@ from tests.contracts.receipts import (
 )
 from tests.integration.redis_server import RedisServer
 
+OUTBOX = 1_000  # sequences that the shard has given out
+
 
 class RedisStore:
     def __init__(self, server: RedisServer) -> None:
@@ -43,7 +45,7 @@ class RedisStore:
         self.connection = Connection(StoreAddress.parse(server.url))
 
     async def own(self, number: int, nonce: str) -> None:
-        fence = Fence(NOW_MS, nonce, 1, {"orders": "7"})
+        fence = Fence(NOW_MS, nonce, 1, {"orders": "7"}, outbox=OUTBOX)
         self.client.set(Keys.of(number).fence, fence.encode())
 
     async def commit(self, number: int, sequence: int, actions: Sequence[Action]) -> None:
@@ -184,3 +186,13 @@ async def test_a_cancellation_at_any_moment_ends_the_task(store: RedisStore) -> 
         await asyncio.wait([task], timeout=5)
 
         assert task.cancelled()
+
+
+async def test_a_cursor_is_never_written_above_what_the_shard_has_given_out(
+    store: RedisStore,
+) -> None:
+    """Redis has lost the newest entries; the shard gives out their numbers again, and they count."""
+    await store.own(0, NONCE)
+    await store.receipts.write(0, NONCE, Changes([], settled=[OUTBOX + 7], cursor=OUTBOX + 7))
+
+    assert await store.receipts.cursor(0) == OUTBOX
