@@ -1,6 +1,7 @@
 """The rulebook: the engine in force, and how another takes its place without a restart.
 
-Promise   The engine in force is whole at any moment. Files with mistakes leave it as it is, and the
+Promise   The engine in force is whole at any moment, and of files as they were at one moment, unless they
+          are written again and again while they are read. Files with mistakes leave it as it is, and the
           mistakes are told to the log, to a metric, and to whoever asks for the rules. Targets that
           lead nowhere are told in the log as soon as their rules are in force.
 How       The files' names, times and sizes are looked at every second; a change that has lasted for one
@@ -25,6 +26,7 @@ from streams.metrics import Metrics
 from streams.step import Engine
 
 POLL_MS: Final = 1_000
+READS_MAX: Final = 5  # of files that change while they are read
 
 _log = logging.getLogger("rapport.rules")
 
@@ -89,11 +91,29 @@ class Rulebook:
         return self._missing(self.engine.rules.rules)
 
     def _loaded(self) -> Engine:
-        # Looked at before they are read: what is written in between is noticed by the next look.
-        self._seen = self._look()
-        made = self.sources.engine()
+        made = self._read()
         warm(made)
         return made
+
+    def _read(self) -> Engine:
+        """The engine of files that nobody has written while they were read. Raises as `Sources.engine`.
+
+        1. Somebody puts a new version of several files into the folder.  2. We read one of before and
+        one of after: an engine of two versions, or mistakes that are in neither.  3. So we read again.
+        """
+        for _ in range(READS_MAX):
+            self._seen = before = self._look()
+            try:
+                made = self.sources.engine()
+            except (RulesError, StreamsError):
+                if self._look() == before:
+                    raise
+            else:
+                if self._look() == before:
+                    return made
+        # They never rest. What is written after the last look is noticed by the watcher's next one.
+        self._seen = self._look()
+        return self.sources.engine()
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Reload whenever the files have changed, until `stop` is set."""

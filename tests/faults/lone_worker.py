@@ -79,12 +79,13 @@ class Site:
             consumer.close()
 
 
-def site_of(broker: KafkaBroker, redis: RedisServer, folder: Path, rules: str) -> Site:
-    """Topics, and a folder with these rules."""
+def site_of(broker: KafkaBroker, redis: RedisServer, folder: Path, rules: str = "") -> Site:
+    """Topics, and a folder with these rules, or with none yet."""
     settings = KafkaSettings((broker.bootstrap,), group="faults")
     topics.create(settings, PARTITIONS, 1)
     (folder / "rules").mkdir()
-    (folder / "rules" / "rules.toml").write_text(rules)
+    if rules:
+        (folder / "rules" / "rules.toml").write_text(rules)
     return Site(broker, redis, folder, settings)
 
 

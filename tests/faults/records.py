@@ -20,7 +20,7 @@ def records(settings: KafkaSettings, topic: str) -> list[Message]:
             consumer.assign([place])
             at = 0
             while at < end:
-                messages = consumer.consume(1_000, timeout=SECONDS_MAX)
+                messages = consumer.consume(min(1_000, end - at), timeout=SECONDS_MAX)
                 assert messages, f"{topic}-{number} does not come to its end at {end}"
                 for message in messages:
                     assert message.error() is None, message.error()

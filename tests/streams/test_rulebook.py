@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from processors.model import Model
 from rules.rule import Rule
+from rules.ruleset import RuleSet
 from streams.clock import ManualClock
 from streams.errors import MissingError
 from streams.loader import Sources
@@ -79,6 +81,51 @@ async def test_a_change_is_in_force_once_it_has_lasted_for_one_look(world: World
     assert world.versions == [2]
     assert world.reloads("ok") == 1
     assert world.rulebook.told()["loaded_ms"] == 5_000 + 3 * POLL_MS
+
+
+async def test_files_written_while_they_are_read_are_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else rules of two versions were in force together, for up to two seconds."""
+    read = world.rulebook.sources.read_rules
+    reads = []
+
+    def written_meanwhile(sources: Sources, model: Model) -> RuleSet:
+        found = read(model)
+        reads.append([rule.version for rule in found.rules])
+        if len(reads) == 1:
+            world.write(3)
+        return found
+
+    monkeypatch.setattr(Sources, "read_rules", written_meanwhile)
+    world.write(2)
+
+    assert await world.rulebook.reload()
+    assert reads == [[2], [3]]
+    assert world.versions == [3]
+
+
+async def test_mistakes_of_a_file_that_is_being_written_are_not_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file is nobody's mistake when the other half follows."""
+    read = world.rulebook.sources.read_rules
+    tried: list[bool] = []
+    world.write(2, "amou")
+
+    def finished_meanwhile(sources: Sources, model: Model) -> RuleSet:
+        try:
+            return read(model)
+        finally:
+            if not tried:
+                world.write(3)
+            tried.append(True)
+
+    monkeypatch.setattr(Sources, "read_rules", finished_meanwhile)
+
+    assert await world.rulebook.reload()
+    assert (world.versions, len(tried)) == ([3], 2)
+    assert world.reloads("refused") == 0
 
 
 async def test_files_that_stay_as_they_are_are_read_once(world: World) -> None:
