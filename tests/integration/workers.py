@@ -43,6 +43,8 @@ class Rig:
     logs: dict[str, IO[bytes]] = field(default_factory=dict)
     script: Path = SCRIPT
     """What a worker runs."""
+    has_topics: bool = False
+    """Topics are there already."""
 
     def __post_init__(self) -> None:
         self.settings = KafkaSettings(
@@ -51,11 +53,9 @@ class Rig:
             topic_prefix=self.prefix,
             session_timeout_ms=self.session_timeout_ms,
         )
-        self.make_topics()
+        if not self.has_topics:
+            topics.create(self.settings, PARTITIONS, 1)
         (self.folder / "rules.toml").write_bytes(RULES)
-
-    def make_topics(self) -> None:
-        topics.create(self.settings, PARTITIONS, 1)
 
     def start(self, name: str) -> None:
         assert name not in self.workers, f"{name} is running"
@@ -165,9 +165,14 @@ def rig(
     *switches: str,
     session_timeout_ms: int = 2_000,
     script: Path = SCRIPT,
+    has_topics: bool = False,
 ) -> Iterator[Rig]:
     """A rig without workers yet."""
-    made = Rig(broker, redis, folder, prefix, switches, session_timeout_ms, script=script)
+    made = Rig(
+        *(broker, redis, folder, prefix, switches, session_timeout_ms),
+        script=script,
+        has_topics=has_topics,
+    )
     try:
         yield made
     finally:
