@@ -4,14 +4,18 @@ import asyncio
 import json
 import random
 import threading
+from collections.abc import Callable
 
 import pytest
 
+from processors.batch import Records
 from streams.errors import LogFullError
 from streams.keys import Keys
+from streams.ownership import Claims
+from streams.probes import STALL_MS_MAX, stalled
 from streams.read import StoreReader
 from streams.redis_appender import RedisAppender
-from streams.redis_log import OBSERVE_MS, TOPIC
+from streams.redis_log import OBSERVE_MS, TOPIC, RedisLog
 from streams.store import Connection, StoreAddress, list_of
 from streams.store_async import AsyncConnection
 from tests.integration.embedded import (
@@ -148,6 +152,46 @@ def test_a_shard_with_nothing_to_do_makes_progress(redis_server: RedisServer) ->
 
 
 @pytest.mark.slow
+class FullShard:
+    """Its receivers are away."""
+
+    offsets: dict[str, str]
+
+    def __init__(self) -> None:
+        self.offsets = {}
+
+    def is_full(self) -> bool:
+        return True
+
+    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+        raise AssertionError((records, offsets))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_shard_that_waits_for_receivers_is_alive(redis_server: RedisServer) -> None:
+    """They may be away for hours; a restart would bring nothing but another claim."""
+    append(redis_server.url, 1, [order(1, "c1", now_ms())])
+    clock = [1_000]
+    log = RedisLog(
+        StoreAddress.parse(redis_server.url),
+        1,
+        Claims(lambda _number, _generation, _forced: FullShard(), 0),
+        now_ms=lambda: clock[0],
+    )
+    for _ in range(3):
+        clock[0] += STALL_MS_MAX
+        log.turn()
+    log.halt()
+    log.run()  # nothing but its end
+    (status,) = log.statuses
+
+    assert status.lag_records == 1
+    assert stalled(log.statuses, clock[0]) == []
+    assert stalled(log.statuses, clock[0] + STALL_MS_MAX + 1) != []
+
+
 def test_a_log_that_lost_records_stops_its_shard_loudly(redis_server: RedisServer) -> None:
     """Somebody trimmed the stream: to go on as if nothing were missing would be a silent loss."""
     recorder = Recorder()
