@@ -29,11 +29,9 @@ def ports_of(
     also: Stored = _nobody,
 ) -> Ports:
     """What a shard tells; `also` is told of each commit besides the metrics."""
-    profiles: dict[int, int] = {}  # in the table of each shard
 
     def stored(work: Work, took_ns: int) -> None:
-        profiles[work.shard.number] = len(work.shard.table)
-        metrics.profiles(sum(profiles.values()))
+        metrics.profiles(work.shard.number, len(work.shard.table))
         count(metrics, work, took_ns, time.time_ns() / 1_000_000)
         also(work, took_ns)
 

@@ -137,6 +137,8 @@ class Metrics:
         self._lagging: set[tuple[str, str]] = set()
         self._shards = self._gauge("shards", "Shards of this worker", "state")
         self._profiles = self._gauge("profiles", "Profiles in memory")
+        self._profiles_held: dict[int, int] = {}  # by shard
+        self._running: set[int] = set()
         self._ready = self._gauge("ready", "1 when this part can be used", "part")
         self._live = self._gauge("live", "0 when a shard with lag makes no progress")
 
@@ -151,7 +153,12 @@ class Metrics:
         self._store_down.add({reason: 1})
 
     def shards(self, statuses: Sequence[ShardStatus]) -> None:
-        """Set states and lag from all shards of this worker; a shard that has gone leaves no lag."""
+        """Set states and lag from all shards of this worker; a shard that has gone leaves nothing."""
+        running = {status.number for status in statuses if status.state == "running"}
+        for number in self._running - running:
+            self._profiles_held.pop(number, None)
+        self._running = running
+        self._tell_profiles()
         states = Count(status.state for status in statuses)
         for state in STATES:
             self._shards.labels(state).set(states[state])
@@ -168,9 +175,13 @@ class Metrics:
             self._lag_records.labels(*labels).set(lag.records)
             self._lag_seconds.labels(*labels).set(lag.age_ms * SECONDS_A_MS)
 
-    def profiles(self, count: int) -> None:
-        """Set the number of profiles that all tables hold."""
-        self._profiles.set(count)
+    def profiles(self, number: int, count: int) -> None:
+        """Set the number of profiles that the table of a shard holds."""
+        self._profiles_held[number] = count
+        self._tell_profiles()
+
+    def _tell_profiles(self) -> None:
+        self._profiles.set(sum(list(self._profiles_held.values())))  # a copy: another thread adds
 
     def ready(self, parts: Mapping[str, bool]) -> None:
         """Set what the readiness probe found."""

@@ -18,7 +18,7 @@ def filled() -> Metrics:
     metrics.rolled_back()
     metrics.store_unavailable("loading")
     metrics.shards([status(0, orders=Lag(7, 1_500)), status(1)])
-    metrics.profiles(12)
+    metrics.profiles(0, 12)
     metrics.ready({"redis": True, "log": False})
     metrics.live(is_live=True)
     metrics.fired(["vip", "vip", "churn"])

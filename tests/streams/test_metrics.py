@@ -89,6 +89,21 @@ def test_a_shard_that_moved_away_leaves_no_lag_behind() -> None:
     assert "rapport_lag_seconds shard=0 topic=orders" not in seen
 
 
+def test_profiles_of_a_shard_that_moved_away_are_counted_no_more() -> None:
+    """Summed over all workers, each customer would be in memory as often as its shard has moved."""
+    metrics = Metrics("1")
+    metrics.profiles(0, 5)
+    metrics.profiles(1, 7)
+    metrics.shards([status(0), status(1)])
+    assert scraped(metrics)["rapport_profiles"] == 12
+
+    metrics.shards([status(1)])
+    assert scraped(metrics)["rapport_profiles"] == 7
+    metrics.profiles(0, 1)  # it came back, and nobody has told yet
+    metrics.shards([status(1)])
+    assert scraped(metrics)["rapport_profiles"] == 8
+
+
 def test_no_number_of_rules_makes_more_series_than_allowed() -> None:
     """Rules are named by users; a generated name must not bring Prometheus down."""
     metrics = Metrics("1")
