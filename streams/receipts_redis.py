@@ -48,6 +48,8 @@ class RedisReceipts:
         self._client: Redis = Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
+            # Without a retry this only closes the connection: its address may have a successor.
+            retry_on_error=[ReadOnlyError],
             socket_timeout=REPLY_SECONDS_MAX,
             socket_connect_timeout=CONNECT_SECONDS_MAX,
             max_connections=CONNECTIONS_MAX,
