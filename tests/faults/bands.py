@@ -22,6 +22,8 @@ ENDPOINTS = 8
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SIGNED_EVERY = 100  # requests whose signature is verified
 
+DOOMED_EVERY = 400
+
 Named = tuple[str, str, str]  # rule, customer, cause
 
 
@@ -30,13 +32,18 @@ class Books:
     """What the receiver has seen of each action; written by its thread alone."""
 
     random: random.Random
+    dooms: bool
+    """Whether some actions are refused until they are given up."""
     asked: Counter[str] = field(default_factory=Counter)  # by webhook-id
     taken: dict[str, Named] = field(default_factory=dict)
     bodies: dict[str, set[bytes]] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     last_s: float = 0.0
     worst_gap_s: float = 0.0
+    is_under_load: bool = False
+    """Else a gap has no meaning."""
     is_good: bool = False
+    """From now on everything is taken."""
 
     def answer(self, request: Request) -> Answer:
         named = request.headers["webhook-id"]
@@ -44,10 +51,10 @@ class Books:
         if self.asked.total() % SIGNED_EVERY == 0:
             Webhook(SECRET).verify(request.body, request.headers)
         self.bodies.setdefault(named, set()).add(hashlib.blake2b(request.body).digest())
-        if self.last_s:
+        if self.is_under_load:
             self.worst_gap_s = max(self.worst_gap_s, request.came_s - self.last_s)
         self.last_s = request.came_s
-        answer = Answer() if self.is_good else self._bad()
+        answer = Answer() if self.is_good else self._bad(named)
         if answer.takes:
             data = msgspec.json.decode(request.body)["data"]
             self.taken[named] = (data["rule"], data["customer_id"], data["cause"])
@@ -55,8 +62,10 @@ class Books:
             self.faults[f"{answer.status}" if answer.way == "whole" else answer.way] += 1
         return answer
 
-    def _bad(self) -> Answer:
-        """Mostly good; 30 % answer 5xx, and few hang, reset or break off."""
+    def _bad(self, named: str) -> Answer:
+        """Mostly good; 30 % answer 5xx, and few hang, reset or break off. Some never succeed."""
+        if self.dooms and is_doomed(named):
+            return Answer(status=500)
         chance = self.random.random()
         if chance < 0.30:
             status = self.random.choice((500, 500, 500, 501, 502, 503, 599))
@@ -67,6 +76,11 @@ class Books:
         if chance < 0.32:
             return Answer("reset")
         return Answer("cut") if chance < 0.337 else Answer()
+
+
+def is_doomed(named: str) -> bool:
+    """Whether an action is refused until it is given up: one of DOOMED_EVERY, by its id alone."""
+    return int(hashlib.blake2b(named.encode(), digest_size=4).hexdigest(), 16) % DOOMED_EVERY == 0
 
 
 def rules() -> str:

@@ -24,7 +24,7 @@ from streams.cli import main
 from streams.endpoints import Destinations, Outside, open_destinations
 from streams.relaying import Means
 
-SOON = Policy((0, 200, 500, 1_000, 1_500, 2_000, 3_000, 4_000, 5_000, 6_000))
+SOON = Policy((0, 100, 200, 400, 600, 800, 1_000, 1_500, 2_000, 2_500))
 TIMEOUT_MS = 2_000
 NAIVE_ATTEMPTS = 3
 NAIVE_AT_ONCE = 64
@@ -48,6 +48,9 @@ class FireAndForget:
     def offer(self, number: int, sequence: int, actions: Sequence[Action]) -> None:
         del number, sequence
         self._loop.call_soon_threadsafe(self._fire, actions)
+
+    async def rest(self) -> None:
+        """What is under way goes down with us."""
 
     def _fire(self, actions: Sequence[Action]) -> None:
         for action in actions:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,8 @@ ACTIONS = 50_000
 KILLS = 20
 RATE = 900.0
 PARTITIONS = 4
-SETTLE_SECONDS_MAX = 240.0
+WAIT_SECONDS_MAX = 240.0
+FIRST = 40  # orders before the first kill: by then all have started
 QUIET_SECONDS = 6.0  # naively nothing says when it is done: this long without a request
 
 
@@ -53,6 +54,7 @@ class Site:
     sender: Sender
     events: Iterator[Told]
     chance: random.Random
+    given_up: int = 0
 
     def start(self, name: str) -> None:
         kind = name.partition("-")[0]
@@ -64,7 +66,12 @@ class Site:
         """Orders at a steady rate to this crew, of whom one dies and comes back, again and again."""
         for name in names:
             self.start(name)
-        each = count // (2 * kills)
+        self.sender.send(self.events, FIRST)
+        self.sender.flush()
+        before = self.books.asked.total()
+        self._wait(lambda: self.books.asked.total() > before, "delivering")
+        self.books.last_s, self.books.is_under_load = time.monotonic(), True
+        each = (count - FIRST) // (2 * kills)
         for _ in range(kills):
             self.sender.send(self.events, each, rate=RATE)
             victim = self.chance.choice(names)
@@ -72,14 +79,18 @@ class Site:
             self.crew.kill(victim)
             self.sender.send(self.events, each, rate=RATE)
             self.start(victim)
-        self.sender.send(self.events, count - 2 * each * kills, rate=RATE)
+        self.sender.send(self.events, count - FIRST - 2 * each * kills, rate=RATE)
         self.sender.flush()
+        self.books.is_under_load = False
 
     def wait_until_settled(self) -> None:
         """Until all is read, and no action waits: by what Redis holds, or naively by the silence."""
-        deadline = time.monotonic() + SETTLE_SECONDS_MAX
-        while not (self._is_silent() if self.run.naive else self._is_settled()):
-            assert time.monotonic() < deadline, f"not settled in {SETTLE_SECONDS_MAX:.0f} s"
+        self._wait(self._is_silent if self.run.naive else self._is_settled, "settled")
+
+    def _wait(self, done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        while not done():
+            assert time.monotonic() < deadline, f"not {what} within {WAIT_SECONDS_MAX:.0f} s"
             self.crew.check()
             time.sleep(0.2)
 
@@ -117,13 +128,18 @@ class Site:
         """Send again what was given up, through the command line; what is not right about it."""
         listed = json.loads(self._dlq("actions", "--limit", str(ACTIONS), "--json"))["actions"]
         dead = self.dead()
+        self.given_up = len(dead)
         shown = {each["id"] for each in listed}
         self.books.is_good = True
         before = dict(self.books.asked)
         self._dlq("resend", "--all")
         self.wait_until_settled()
         asked = {named for named, count in self.books.asked.items() if count > before.get(named, 0)}
-        wrong = [] if shown == dead else ["`rapport dlq actions` does not show what was given up."]
+        wrong = (
+            []
+            if shown == dead and dead
+            else ["`rapport dlq actions` does not show what was given up."]
+        )
         if asked != dead or self.dead():
             wrong.append("`rapport dlq resend` sent something else than what was given up.")
         return tuple(wrong)
@@ -157,7 +173,7 @@ def run(run: Run) -> Outcome:
     with ExitStack() as stack:
         broker = stack.enter_context(broker_of(run))
         redis = stack.enter_context(running_redis(tcp=True))
-        books = Books(random.Random(run.seed))
+        books = Books(random.Random(run.seed), dooms=not run.naive)
         receiver = stack.enter_context(bad_receiver(books.answer))
         kafka = KafkaSettings(
             (broker.bootstrap,),
@@ -185,6 +201,7 @@ def fire(site: Site) -> tuple[int, tuple[str, ...]]:
     if site.run.naive:
         site.wait_until_settled()
         return kills, ()
+    site.wait_until_settled()
     site.run.say(f"{site.books.asked.total():,} requests while workers delivered and died")
     for name in inside:
         site.crew.stop(name)
@@ -221,7 +238,11 @@ def outcome(site: Site, kills: int, wrong: tuple[str, ...]) -> Outcome:
         surplus=surplus,
         stall_ms_max=round(1_000 * books.worst_gap_s, 1),
         recover_ms_p99=None,
-        figures={"kills": kills, **{f"answers_{way}": n for way, n in books.faults.items()}},
+        figures={
+            "kills": kills,
+            "given_up_and_sent_again": site.given_up,
+            **{f"answers_{way}": n for way, n in sorted(books.faults.items())},
+        },
         wrong=(*found, *wrong),
     )
 
