@@ -37,7 +37,7 @@ CUSTOMERS: Final = 600
 LOADED_SECONDS: Final = (0.5, 2.5)  # between a recovery and the next death
 DOWN_SECONDS: Final = (0.0, 1.0)
 GROWTH_SECONDS_MAX: Final = 2.0
-BACK_SECONDS_MAX: Final = 30.0  # nobody promises it: the machine may be slow
+BACK_SECONDS_MAX: Final = 60.0  # nobody promises it: the machine may be slow
 NAMES: Final = ("one", "two")
 
 KILLS_NAIVE: Final = 3
