@@ -1,8 +1,8 @@
 """What Redis was made to write about the shards: every fence, in order, from its append-only file.
 
-Promise   `fence_writes` has each claim and each commit that Redis carried out, in the order in which it
-          did. `judged` finds commits of former owners, claims that do not begin where the last commit
-          ended, and positions that go back.
+Promise   `fence_writes` has each claim and each commit that Redis carried out, in their order, and
+          `actions_written` what they decided. `judged` finds commits of former owners, claims that do
+          not begin where the last commit ended, and positions that go back.
 How       The file is read as it is, with hiredis and msgspec; nothing of the engine is asked. Whatever
           was overwritten in Redis is still in the file.
 Limits    A file that was never rewritten: run Redis with the settings KEEP_ALL. Nothing may be cut off.
@@ -38,15 +38,42 @@ class Fence(msgspec.Struct, frozen=True):
         return {topic: int(offset) for topic, offset in self.offsets.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What was decided: an entry of an outbox has several."""
+
+    id: str
+    customer: str
+    rule: str
+    cause: str
+
+
 def fence_writes(server: RedisServer) -> Iterator[tuple[int, Fence]]:
     """Each fence that was written, with the number of its shard."""
+    for number, kind, value in _writes(server):
+        if kind == "fence":
+            yield number, msgspec.json.decode(value, type=Fence)
+
+
+def actions_written(server: RedisServer) -> list[Action]:
+    """Each action that was put into an outbox; relays delete what they have settled."""
+    return [
+        Action(each["id"], each["customer_id"], each["rule"], each["cause"])
+        for _, kind, value in _writes(server)
+        if kind == "outbox"
+        for each in msgspec.json.decode(value)
+    ]
+
+
+def _writes(server: RedisServer) -> Iterator[tuple[int, str, bytes]]:
+    """Shard, kind of key and value of each pair that a commit or a claim has set."""
     for command in _commands(server):
         if command[0].upper() != b"MSET":
             continue
         for key, value in zip(command[1::2], command[2::2], strict=True):
             named = KEY.fullmatch(key.decode(errors="replace"))
-            if named is not None and named[2] == "fence":
-                yield int(named[1]), msgspec.json.decode(value, type=Fence)
+            if named is not None:
+                yield int(named[1]), named[2], value
 
 
 def _commands(server: RedisServer) -> Iterator[list[bytes]]:
