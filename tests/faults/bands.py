@@ -35,7 +35,8 @@ class Books:
     dooms: bool
     """Whether some actions are refused until they are given up."""
     asked: Counter[str] = field(default_factory=Counter)  # by webhook-id
-    taken: dict[str, Named] = field(default_factory=dict)
+    named: dict[str, Named] = field(default_factory=dict)  # the same, also where it is not taken
+    taken: set[str] = field(default_factory=set)
     bodies: dict[str, set[bytes]] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     last_s: float = 0.0
@@ -48,6 +49,9 @@ class Books:
     def answer(self, request: Request) -> Answer:
         named = request.headers["webhook-id"]
         self.asked[named] += 1
+        if named not in self.named:
+            data = msgspec.json.decode(request.body)["data"]
+            self.named[named] = (data["rule"], data["customer_id"], data["cause"])
         if self.asked.total() % SIGNED_EVERY == 0:
             Webhook(SECRET).verify(request.body, request.headers)
         self.bodies.setdefault(named, set()).add(hashlib.blake2b(request.body).digest())
@@ -56,8 +60,7 @@ class Books:
         self.last_s = request.came_s
         answer = Answer() if self.is_good else self._bad(named)
         if answer.takes:
-            data = msgspec.json.decode(request.body)["data"]
-            self.taken[named] = (data["rule"], data["customer_id"], data["cause"])
+            self.taken.add(named)
         else:
             self.faults[f"{answer.status}" if answer.way == "whole" else answer.way] += 1
         return answer

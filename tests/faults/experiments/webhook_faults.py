@@ -215,15 +215,14 @@ def fire(site: Site) -> tuple[int, tuple[str, ...]]:
 def outcome(site: Site, kills: int, wrong: tuple[str, ...]) -> Outcome:
     books, sent = site.books, site.sender.sent
     causes = wanted(sent)
-    taken = Counter(books.taken.values())
-    missing, surplus = (causes - taken).total(), (taken - causes).total()
+    taken = Counter({books.named[each]: 1 for each in books.taken})
+    ids = Counter(books.named.values())
+    missing, surplus = (causes - taken).total(), (ids - causes).total()
     differing = sum(len(each) > 1 for each in books.bodies.values())
-    ids = len(books.asked.keys() - books.taken.keys())
     sentences: Mapping[str, int] = {
         "actions were never taken": missing,
-        "actions were taken under more than one id": surplus,
+        "ids came besides the one that each action has": surplus,
         "ids came with bodies that differ": differing,
-        "ids were asked for and never taken": ids,
     }
     found = [f"{count:,} {what}." for what, count in sentences.items() if count]
     return Outcome(
