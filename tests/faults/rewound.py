@@ -16,6 +16,7 @@ import redis
 
 from tests.faults.experiment import Outcome, p99
 from tests.faults.inbox import Cause, Inbox
+from tests.faults.installed import Installed
 from tests.faults.oracle import verdict
 from tests.integration.shop import RULES, Told, expected, stored
 from tests.integration.workers import PARTITIONS
@@ -53,6 +54,15 @@ def positions(client: redis.Redis) -> Positions:
     return found
 
 
+def nonces(client: redis.Redis) -> dict[int, str]:
+    """Who owns each shard, by its fence; "" where nobody does."""
+    found = {}
+    for number in range(PARTITIONS):
+        fence = client.get(f"rapport:{{{number}}}:fence")
+        found[number] = msgspec.json.decode(fence)["nonce"] if isinstance(fence, bytes) else ""
+    return found
+
+
 def fallen_back(before: Positions, after: Positions) -> dict[int, int]:
     """How many records each shard that fell back has to read again.
 
@@ -70,6 +80,21 @@ def until_past(client: redis.Redis, marks: Positions, words: str, seconds_max: f
         return all(found[number] > mark for number, mark in marks.items())
 
     until(is_so, words, seconds_max)
+
+
+def noticed(workers: Installed) -> float:
+    """How often workers have told that Redis had lost commits of theirs."""
+    return sum(workers.metric(name, "rapport_rollbacks_total") for name in workers.workers)
+
+
+def until_claimed(client: redis.Redis, before: Mapping[int, str]) -> None:
+    """Return when each of these shards has another nonce than then."""
+
+    def is_so() -> bool:
+        found = nonces(client)
+        return all(found[number] != nonce for number, nonce in before.items())
+
+    until(is_so, "claimed again", READ_SECONDS_MAX)
 
 
 def until_read(client: redis.Redis, count: int) -> None:

@@ -20,6 +20,7 @@ from tests.faults.rewound import (
     Recovery,
     endpoint_of,
     naive_outcome,
+    noticed,
     outcome,
     positions,
     until,
@@ -77,11 +78,7 @@ def real(run: Run) -> Outcome:
             run.say(f"{len(recoveries)} kills")
         with server.client() as client:
             until_read(client, len(sender.sent))
-            figures = {
-                "rollbacks_noticed": sum(
-                    workers.metric(name, "rapport_rollbacks_total") for name in NAMES
-                )
-            }
+            figures = {"rollbacks_noticed": noticed(workers)}
             return outcome(client, inbox, sender.sent, recoveries, figures)
 
 

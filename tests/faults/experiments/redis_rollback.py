@@ -33,9 +33,12 @@ from tests.faults.rewound import (
     endpoint_of,
     fallen_back,
     naive_outcome,
+    nonces,
+    noticed,
     outcome,
     positions,
     until,
+    until_claimed,
     until_past,
     until_read,
 )
@@ -155,7 +158,8 @@ class Told:
     wrong: list[str] = field(default_factory=list)
     behind: int = 0
     fallen_back: int = 0  # shards, over all rollbacks
-    seconds_a_million: float = 0.0
+    seconds_a_million: float = 0.0  # of the last one, once its shards were claimed again
+    noticed_seconds: float = 0.0  # until then, while nothing new came
 
 
 def real(run: Run) -> Outcome:
@@ -196,6 +200,7 @@ def real(run: Run) -> Outcome:
                 "shards_fallen_back": found.fallen_back,
                 "rollbacks_noticed": noticed(workers),
                 "healed_seconds_a_million": found.seconds_a_million,
+                "noticed_at_rest_seconds": found.noticed_seconds,
             }
             return outcome(client, inbox, sender.sent, found.recoveries, figures, found.wrong)
 
@@ -226,11 +231,15 @@ def heal(
 ) -> None:
     """Open the address, and wait until everything is there again that was, and somebody has told."""
     told_before = noticed(workers)
+    with redis.server.client() as client:
+        owners = nonces(client)
     after = redis.open()
     back = time.monotonic()
     lost = fallen_back(before, after)
     marks = {number: at - quiet for number, at in before.items()}  # past them: there, or one on
     with redis.server.client() as client:
+        until_claimed(client, {number: owners[number] for number in lost})
+        claimed = time.monotonic()
         until_past(client, marks, "what was lost is there again", WAIT_SECONDS_MAX)
     now = time.monotonic()
     found.recoveries.append(Recovery((now - killed) * 1_000, (now - back) * 1_000))
@@ -241,14 +250,11 @@ def heal(
     if now - back > limit:
         found.wrong.append(f"{behind} events behind, and healed in {now - back:.2f} s")
     if quiet:
-        found.seconds_a_million = (now - back) * 1_000_000 / behind
+        found.seconds_a_million = (now - claimed) * 1_000_000 / behind
+        found.noticed_seconds = claimed - back
     count = noticed(workers) - told_before
     if count < len(lost):
         found.wrong.append(f"{len(lost)} shards fell back, and {count:.0f} were noticed")
-
-
-def noticed(workers: Installed) -> float:
-    return sum(workers.metric(name, "rapport_rollbacks_total") for name in NAMES)
 
 
 def naive(run: Run) -> Outcome:

@@ -30,6 +30,7 @@ from tests.faults.rewound import (
     endpoint_of,
     fallen_back,
     naive_outcome,
+    noticed,
     outcome,
     positions,
     until,
@@ -206,10 +207,6 @@ def fail_over(
     if count < len(lost):
         found.wrong.append(f"{len(lost)} shards fell back, and {count:.0f} were noticed")
     redis.change()
-
-
-def noticed(workers: Installed) -> float:
-    return sum(workers.metric(name, "rapport_rollbacks_total") for name in NAMES)
 
 
 def naive(run: Run) -> Outcome:
