@@ -179,7 +179,7 @@ def test_the_report_has_the_figures_of_each_experiment(tmp_path: Path) -> None:
     short = tried(other, 7, 1.0, tmp_path / "other")
 
     text = page([one], [row])
-    assert "| 1 | Workers die | 7 | 1,234 | 50 | 0 | 0 | 1 | 12.5 | 80 | 3 | 0 |" in text
+    assert "| 1 | Workers die | 1.0 | 7 | 1,234 | 50 | 0 | 0 | 1 | 12.5 | 80 | 3 | 0 |" in text
     assert "| `refused` | 3 |" in text
     assert "not yet run" in page([one], [])
     assert "**It falls short:**\n\n- It was slow." in page([other], [short])

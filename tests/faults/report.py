@@ -74,7 +74,7 @@ def page(experiments: Iterable[Experiment], rows: Iterable[Row]) -> str:
 
 def table(experiments: Iterable[Experiment], rows: Mapping[str, Row]) -> str:
     heads = [
-        *("#", "fault", "seed", "faults", "events", "missing", "surplus", "repeated"),
+        *("#", "fault", "scale", "seed", "faults", "events", "missing", "surplus", "repeated"),
         *("stall, ms", "recovery p99, ms", "naive missing", "naive surplus"),
     ]
     lines = ["| " + " | ".join(heads) + " |", "|---" * 2 + "|---:" * (len(heads) - 2) + "|"]
@@ -84,9 +84,14 @@ def table(experiments: Iterable[Experiment], rows: Mapping[str, Row]) -> str:
     ]
     for each in experiments:
         row = rows.get(each.name)
-        cells = [str(row["seed"])] if row else ["not yet run"]
-        cells += [figure(row[name]) for name in names[1:]] if row else [""] * (len(names) - 1)
-        lines.append("| " + " | ".join([str(each.number), each.title, *cells]) + " |")
+        cells = ["not yet run"] + [""] * len(names)
+        if row:
+            cells = [
+                str(row["scale"]),
+                str(row["seed"]),
+                *(figure(row[name]) for name in names[1:]),
+            ]
+        lines.append("| " + " | ".join([str(each.number), begun(each.title), *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -99,14 +104,23 @@ def figure(value: object) -> str:
     return f"{value:,.3g}"
 
 
+def begun(text: str) -> str:
+    """A line as the beginning of a sentence, without its end.
+
+    >>> begun("workers die.")
+    'Workers die'
+    """
+    return (text[:1].upper() + text[1:]).removesuffix(".")
+
+
 def section(experiment: Experiment, row: Row | None) -> str:
     """What one experiment shows."""
     lines = [
-        f"### {experiment.number}. {experiment.title}",
+        f"### {experiment.number}. {begun(experiment.title)}",
         "",
-        f"**Shows.** {experiment.shows}",
+        f"**Shows.** {begun(experiment.shows)}.",
         "",
-        f"**The naive way.** {experiment.naive}",
+        f"**The naive way.** {begun(experiment.naive)}.",
     ]
     if row is None:
         return "\n".join([*lines, "", "Not yet run.", ""])
