@@ -118,4 +118,19 @@ def is_behind(found: Fence | None, ours: Fence) -> bool:
     """
     if found is None or found.epoch < ours.epoch:
         return True
-    return found.token == ours.token and found.commits < ours.commits
+    if found.token == ours.token:
+        return found.commits < ours.commits
+    # Also behind a claim of which we know nothing: of others, or of ours with its reply lost.
+    return any(
+        topic not in found.offsets or _place(found.offsets[topic]) < _place(offset)
+        for topic, offset in ours.offsets.items()
+    )
+
+
+def _place(offset: str) -> tuple[int, ...]:
+    """A position as something that grows: an offset of Kafka, or the id of an entry of a stream.
+
+    >>> _place("12-3") < _place("12-10") < _place("100-0")
+    True
+    """
+    return tuple(map(int, offset.split("-")))
