@@ -120,6 +120,35 @@ class StandingWatch:
         self.close()  # the replies to what was begun last would be taken for those of the next command
         raise StoreDownError("contested", f"somebody keeps rewriting the fence of {self.number}")
 
+    def look(self) -> None:
+        """See whether the fence is as we left it, where no commit would find out.
+
+        Raises:
+            FencedError: The shard has another owner.
+            MismatchError: The fence is not what we wrote last: Redis has lost commits.
+            StoreDownError: Redis cannot be asked now; look again.
+            StoreError: It never can.
+        """
+        if self._attempt is not None:
+            return  # a commit is under way, and will find out
+        was_open = self._connection.is_open
+        try:
+            seen = self._seen()
+        except StoreDownError:
+            if not was_open:
+                raise
+            seen = self._seen()  # it broke while nobody used it; reading may be asked again
+        self.judge(seen, (self.stored, self.sending))
+
+    def _seen(self) -> bytes | None:
+        """Read the fence. A connection that is opened for that watches nothing, and `begin` knows."""
+        self._watching = self._watching and self._connection.is_open
+        try:
+            return text_of(self._connection.call("GET", self._key))
+        except StoreError:
+            self.close()
+            raise
+
     def close(self) -> None:
         self._watching = False
         self._connection.close()
