@@ -15,12 +15,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from confluent_kafka import Producer
 
-from tests.faults.bad_receiver import Answer, Receiver, Request, bad_receiver
+from tests.faults.bad_receiver import Answer, Request, bad_receiver
 from tests.faults.experiment import Experiment, Outcome, Run, p99
 from tests.faults.fences import KEEP_ALL, Course, actions_written, fence_writes, judged
 from tests.faults.installed import Installed, installed
@@ -76,66 +77,73 @@ class Group:
 
 
 def run(run: Run) -> Outcome:
-    stops = NAIVE_STOPS if run.naive else run.of(STOPS)
-    count = 1 if run.naive else min(GROUPS, max(1, stops // 5))
-    one = naive if run.naive else stopped
-    with broker_of(run) as broker, ThreadPoolExecutor(count) as pool:
-        shares = [stops // count + (index < stops % count) for index in range(count)]
-        doing = [pool.submit(one, run, broker, index, each) for index, each in enumerate(shares)]
-        return outcome([each.result() for each in doing])
+    stops = run.of(STOPS)
+    count = min(GROUPS, max(1, stops // 5))
+    shares = [stops // count + (index < stops % count) for index in range(count)]
+    inboxes = [Inbox() for _ in shares]
+    with broker_of(run) as broker:
+        if run.naive:
+            return outcome([naive(run, broker)])
+        with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+            groups = [stack.enter_context(group(run, broker, *each)) for each in enumerate(inboxes)]
+            doing = [
+                pool.submit(stopped, run, index, *each)
+                for index, each in enumerate(zip(groups, inboxes, shares, strict=True))
+            ]
+            return outcome([each.result() for each in doing])
+
+
+@contextmanager
+def group(run: Run, broker: KafkaBroker, index: int, inbox: Inbox) -> Iterator[Installed]:
+    """Workers as installed, whose actions go to the inbox."""
+    folder, rules = run.folder / f"group-{index}", RULES.replace(b'log = "audit"', WEBHOOK)
+    with (
+        running_redis(settings=KEEP_ALL) as redis,
+        bad_receiver(inbox.came) as receiver,
+        installed(
+            *(broker, redis, folder, f"{run.prefix}{index}-"),
+            rules=rules,
+            more=f'[endpoints.crm]\nurl = "{receiver.url("hook")}"',
+        ) as workers,
+    ):
+        yield workers
 
 
 def events_of(run: Run, index: int) -> Iterator[Told]:
     return told(run.seed + index, CUSTOMERS, start_ms=time.time_ns() // 1_000_000 - 600_000)
 
 
-def stopped(run: Run, broker: KafkaBroker, index: int, stops: int) -> Group:
+def stopped(run: Run, index: int, workers: Installed, inbox: Inbox, stops: int) -> Group:
     """A group whose workers are stopped so often, in turns."""
-    chance, found, inbox = random.Random(run.seed + index), Group(), Inbox()
-    with (
-        running_redis(settings=KEEP_ALL) as redis,
-        bad_receiver(inbox.came) as receiver,
-        installed(
-            broker,
-            redis,
-            run.folder / f"group-{index}",
-            f"{run.prefix}{index}-",
-            rules=RULES.replace(b'log = "audit"', WEBHOOK),
-            more=endpoint(receiver),
-        ) as workers,
-    ):
-        sender = Sender(workers.settings)
-        for name in NAMES:
-            workers.start(name)
-        with loading(sender, events_of(run, index), RATE):
-            for number in range(stops):
-                name = NAMES[number % 2]
-                workers.until(lambda: all(workers.commits(each) for each in NAMES), "both work")
-                time.sleep(chance.uniform(0, 0.5))
-                one_stop(workers, name, found)
-                workers.start(name)
+    chance, found, sender = random.Random(run.seed + index), Group(), Sender(workers.settings)
+    for name in NAMES:
+        workers.start(name)
+    with loading(sender, events_of(run, index), RATE):
+        for number in range(stops):
+            name = NAMES[number % 2]
             workers.until(lambda: all(workers.commits(each) for each in NAMES), "both work")
-        workers.wait_until_read()
-        workers.until(workers.is_delivered, "all actions are delivered")
-        found.codes += [workers.stop(name)[0] for name in NAMES]
-        with redis.client() as client:
-            there = stored(client)
-        redis.stop()
-        actions = actions_written(redis)
-        causes = Counter((each.customer, each.rule, each.cause) for each in actions)
-        found.offered, found.taken = len(sender.sent), inbox.taken
-        found.decided = {each.id for each in actions}
-        found.found = verdict(expected(sender.sent), replace(there, causes=causes))
-        found.course = judged(fence_writes(redis))
-        letters = Counter(broker.read(workers.settings.dead_letters, found.letters + 100, 5.0))
-        found.letters_twice = letters.total() - len(letters)
-        found.letters_missing = found.letters - len(letters)
+            time.sleep(chance.uniform(0, 0.5))
+            one_stop(workers, name, found)
+            workers.start(name)
+        workers.until(lambda: all(workers.commits(each) for each in NAMES), "both work")
+    workers.wait_until_read()
+    workers.until(workers.is_delivered, "all actions are delivered")
+    found.codes += [workers.stop(name)[0] for name in NAMES]
+    with workers.redis.client() as client:
+        there = stored(client)
+    workers.redis.stop()
+    actions = actions_written(workers.redis)
+    causes = Counter((each.customer, each.rule, each.cause) for each in actions)
+    found.offered, found.taken = len(sender.sent), inbox.taken
+    found.decided = {each.id for each in actions}
+    found.found = verdict(expected(sender.sent), replace(there, causes=causes))
+    found.course = judged(fence_writes(workers.redis))
+    read = workers.broker.read(workers.settings.dead_letters, found.letters + 100, 5.0)
+    letters = Counter(read)
+    found.letters_twice = letters.total() - len(letters)
+    found.letters_missing = found.letters - len(letters)
     run.say(f"group {index}: {found.stops} stops, at most {max(found.stop_seconds):.1f} s")
     return found
-
-
-def endpoint(receiver: Receiver) -> str:
-    return f'[endpoints.crm]\nurl = "{receiver.url("hook")}"'
 
 
 def one_stop(workers: Installed, name: str, found: Group) -> None:
@@ -159,21 +167,18 @@ def send_letters(workers: Installed, found: Group) -> None:
     found.letters += LETTERS
 
 
-def naive(run: Run, broker: KafkaBroker, index: int, stops: int) -> Group:
+def naive(run: Run, broker: KafkaBroker) -> Group:
     """Killed instead, with positions in the group, committed each second."""
-    chance, found = random.Random(run.seed + index), Group()
-    folder = run.folder / f"naive-{index}"
+    chance, found = random.Random(run.seed), Group()
+    folder = run.folder / "group"
     folder.mkdir()
-    with (
-        running_redis() as redis,
-        rig(broker, redis, folder, f"{run.prefix}{index}-", "--naive") as workers,
-    ):
+    with running_redis() as redis, rig(broker, redis, folder, run.prefix, "--naive") as workers:
         sender = Sender(workers.settings)
         for name in NAMES:
             workers.start(name)
-        with loading(sender, events_of(run, index), RATE):
+        with loading(sender, events_of(run, 0), RATE):
             time.sleep(NAIVE_SECONDS)
-            for number in range(stops):
+            for number in range(NAIVE_STOPS):
                 name = NAMES[number % 2]
                 workers.kill(name)
                 workers.start(name)

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -26,7 +27,7 @@ from tests.faults.shared_broker import broker_of
 from tests.integration.kafka_broker import KafkaBroker
 from tests.integration.redis_server import running_redis
 from tests.integration.shop import Sender, Told, expected, stored, told
-from tests.integration.workers import rig
+from tests.integration.workers import Rig, rig
 
 PAUSES: Final = 50
 GROUPS: Final = 5
@@ -58,43 +59,68 @@ class Group:
 def run(run: Run) -> Outcome:
     pauses = run.of(PAUSES)
     count = NAIVE_GROUPS if run.naive else min(GROUPS, pauses)
-    one = naive if run.naive else paused
-    with broker_of(run) as broker, ThreadPoolExecutor(count) as pool:
-        shares = [pauses // count + (index < pauses % count) for index in range(count)]
-        doing = [pool.submit(one, run, broker, index, each) for index, each in enumerate(shares)]
+    shares = [pauses // count + (index < pauses % count) for index in range(count)]
+    with broker_of(run) as broker, ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+        if run.naive:
+            rigs = [stack.enter_context(naive_group(run, broker, index)) for index in range(count)]
+            doing = [pool.submit(naive, run, *each) for each in enumerate(rigs)]
+        else:
+            groups = [stack.enter_context(group(run, broker, index)) for index in range(count)]
+            doing = [
+                pool.submit(paused, run, index, *each)
+                for index, each in enumerate(zip(groups, shares, strict=True))
+            ]
         return outcome([each.result() for each in doing])
+
+
+@contextmanager
+def group(run: Run, broker: KafkaBroker, index: int) -> Iterator[Installed]:
+    """Workers as installed."""
+    folder = run.folder / f"group-{index}"
+    with (
+        running_redis(settings=KEEP_ALL) as redis,
+        installed(broker, redis, folder, f"{run.prefix}{index}-") as workers,
+    ):
+        yield workers
+
+
+@contextmanager
+def naive_group(run: Run, broker: KafkaBroker, index: int) -> Iterator[Rig]:
+    """Workers without a fence: positions in the group, rows just written."""
+    folder = run.folder / f"naive-{index}"
+    folder.mkdir()
+    with (
+        running_redis() as redis,
+        rig(broker, redis, folder, f"{run.prefix}{index}-", "--naive") as workers,
+    ):
+        yield workers
 
 
 def events_of(run: Run, index: int) -> Iterator[Told]:
     return told(run.seed + index, CUSTOMERS, start_ms=time.time_ns() // 1_000_000 - 600_000)
 
 
-def paused(run: Run, broker: KafkaBroker, index: int, pauses: int) -> Group:
+def paused(run: Run, index: int, workers: Installed, pauses: int) -> Group:
     """A group whose workers are paused so often, whichever chance names."""
-    chance, found = random.Random(run.seed + index), Group()
-    folder = run.folder / f"group-{index}"
-    with (
-        running_redis(settings=KEEP_ALL) as redis,
-        installed(broker, redis, folder, f"{run.prefix}{index}-") as workers,
-    ):
-        sender = Sender(workers.settings)
-        for name in NAMES:
-            workers.start(name)
-        with loading(sender, events_of(run, index), RATE):
-            workers.until(lambda: all(workers.commits(each) for each in NAMES), "both work")
-            for number in range(pauses):
-                seconds = LONG_SECONDS if (index, number) == (0, 0) else chance.uniform(0, 1)
-                one_pause(workers, chance.choice(NAMES), seconds, found)
-                time.sleep(chance.uniform(0.2, 1.0))
-        workers.wait_until_read()
-        found.codes = [workers.stop(name)[0] for name in NAMES]
-        with redis.client() as client:
-            there = stored(client)
-        redis.stop()
-        causes = Counter((each.customer, each.rule, each.cause) for each in actions_written(redis))
-        found.offered = len(sender.sent)
-        found.found = verdict(expected(sender.sent), replace(there, causes=causes))
-        found.course = judged(fence_writes(redis))
+    chance, found, sender = random.Random(run.seed + index), Group(), Sender(workers.settings)
+    for name in NAMES:
+        workers.start(name)
+    with loading(sender, events_of(run, index), RATE):
+        workers.until(lambda: all(workers.commits(each) for each in NAMES), "both work")
+        for number in range(pauses):
+            seconds = LONG_SECONDS if (index, number) == (0, 0) else chance.uniform(0, 1)
+            one_pause(workers, chance.choice(NAMES), seconds, found)
+            time.sleep(chance.uniform(0.2, 1.0))
+    workers.wait_until_read()
+    found.codes = [workers.stop(name)[0] for name in NAMES]
+    with workers.redis.client() as client:
+        there = stored(client)
+    workers.redis.stop()
+    actions = actions_written(workers.redis)
+    causes = Counter((each.customer, each.rule, each.cause) for each in actions)
+    found.offered = len(sender.sent)
+    found.found = verdict(expected(sender.sent), replace(there, causes=causes))
+    found.course = judged(fence_writes(workers.redis))
     run.say(f"group {index}: {found.pauses} pauses, {found.refused:.0f} refusals")
     return found
 
@@ -117,31 +143,24 @@ def one_pause(workers: Installed, name: str, seconds: float, found: Group) -> No
     found.pauses += 1
 
 
-def naive(run: Run, broker: KafkaBroker, index: int, _pauses: int) -> Group:
-    """The same without a fence: positions in the group, rows just written."""
-    chance, found = random.Random(run.seed + index), Group()
-    folder = run.folder / f"naive-{index}"
-    folder.mkdir()
-    with (
-        running_redis() as redis,
-        rig(broker, redis, folder, f"{run.prefix}{index}-", "--naive") as workers,
-    ):
-        sender = Sender(workers.settings)
-        for name in NAMES:
-            workers.start(name)
-        with loading(sender, events_of(run, index), RATE):
+def naive(run: Run, index: int, workers: Rig) -> Group:
+    """The same without a fence, by the clock: nobody can see who owns what."""
+    chance, found, sender = random.Random(run.seed + index), Group(), Sender(workers.settings)
+    for name in NAMES:
+        workers.start(name)
+    with loading(sender, events_of(run, index), RATE):
+        time.sleep(NAIVE_START_SECONDS)
+        for _ in range(NAIVE_PAUSES):
+            process = workers.workers[chance.choice(NAMES)]
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(SESSION_SECONDS + chance.uniform(1.0, 2.0))
+            process.send_signal(signal.SIGCONT)
             time.sleep(NAIVE_START_SECONDS)
-            for _ in range(NAIVE_PAUSES):
-                process = workers.workers[chance.choice(NAMES)]
-                process.send_signal(signal.SIGSTOP)
-                time.sleep(SESSION_SECONDS + chance.uniform(1.0, 2.0))
-                process.send_signal(signal.SIGCONT)
-                time.sleep(NAIVE_START_SECONDS)
-                found.pauses += 1
-        workers.wait_until_read(naive=True)
-        with redis.client() as client:
-            found.found = verdict(expected(sender.sent), stored(client))
-        found.offered = len(sender.sent)
+            found.pauses += 1
+    workers.wait_until_read(naive=True)
+    with workers.redis.client() as client:
+        found.found = verdict(expected(sender.sent), stored(client))
+    found.offered = len(sender.sent)
     return found
 
 
