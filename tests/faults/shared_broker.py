@@ -16,7 +16,7 @@ from typing import Final
 from tests.faults.experiment import Run
 from tests.integration.kafka_broker import KafkaBroker, running_broker
 
-PORT: Final = "RAPPORT_FAULTS_BROKER_PORT"
+PORT: Final = "FAULTS_BROKER_PORT"  # not RAPPORT_…: workers would take it for a setting
 
 
 @contextmanager
