@@ -2,8 +2,9 @@
 
 Promise   `write` returns when the letters are on all in-sync replicas. Key, value, headers and record
           time are those of the record; why and where from is in further headers.
-How       An idempotent producer of the data plane's thread, flushed. The names are those of Kafka's own
-          dead letter queues (KIP-1191), with Connect's for the error's class, and ours.
+How       An idempotent producer, connected before there is a letter and flushed by the data plane's
+          thread. The names are those of Kafka's own dead letter queues (KIP-1191), with Connect's for
+          the error's class, and ours.
 Limits    FLUSH_SECONDS_MAX, then the same letters are written again: they may be there twice, and their
           source position tells. A record that is too large for the topic is cut to CUT_BYTES, and a
           header says so; one whose time the topic refuses is written with the time of now, and a header
@@ -53,7 +54,8 @@ class KafkaDeadLetters:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._producer: Producer | None = None
+        # Made now, so that the first letter does not wait for a connection and an id: 0.2 s and more.
+        self._producer: Producer | None = Producer(settings.producer())
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
         """Write the letters, and wait until they are durable.

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import redis
 
-NAP_SECONDS = 0.000_5
+NAP_SECONDS = 0.001
 QUIET_NS_MIN = 20_000_000  # shorter ones are not worth a line
 
 

@@ -17,9 +17,9 @@ from tests.faults.lone_worker import Site
 from tests.faults.records import Place
 from tests.integration.shop import Told, told
 
-RATE = 2_000
+RATE = 1_000
 SHARE = 10  # one in so many
-TURN_SECONDS = 1.5
+TURN_SECONDS = 2.0
 MARGIN_NS = 250_000_000  # of a turn, at its beginning
 CUSTOMERS = 400
 

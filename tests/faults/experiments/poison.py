@@ -4,13 +4,16 @@ Promise   Each poison record is in the dead-letter topic once, with its key, val
           where it came from and why; each good one is counted once, as fast as without poison.
 How       The same load with and without poison, in turns of a second or two on one worker, so that
           whatever else the machine does falls on both alike. Each pair of turns gives one ratio of
-          99th percentiles (produce to Redis); the median of the ratios is what is judged.
-Limits    The beginning of a turn belongs to neither side. A record of 5 MB is refused by a topic as
-          `rapport topics create` makes it: tried once, and not a part of the load.
+          99th percentiles (produce to Redis); the median of the ratios is what is judged, and in
+          smaller runs the lower end of its confidence interval.
+Limits    The beginning of a turn belongs to neither side, but for stalls. A record of 5 MB is refused by
+          a topic as `rapport topics create` makes it: tried once, and not a part of the load.
 """
 
+import math
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,7 @@ from tests.integration.kafka_broker import running_broker
 from tests.integration.redis_server import running_redis
 from tests.integration.shop import RULES, expected, stored
 
-PAIRS = 60  # at scale 1
+PAIRS = 45  # at scale 1
 PAIRS_MIN = 12  # fewer would measure the machine
 GROWTH_MAX = 0.10
 STALL_MS_MAX = 100.0
@@ -69,6 +72,8 @@ class Timing:
 
     growth: float
     """Of the 99th percentile with poison: the median over pairs of turns."""
+    growth_surely: float
+    """What it is at least, as far as so few pairs can tell: with 95 % confidence."""
     clean_p99_ms: float
     poisoned_p99_ms: float
     clean_stall_ms: float
@@ -98,12 +103,13 @@ def timing(load: Load, watched: dict[str, Any]) -> Timing:
     ratios = [with_it / without for with_it, without in zip(poisoned, clean, strict=True)]
     stalls = {True: 0.0, False: 0.0}
     for begin_ns, end_ns in watched["quiet"]:
-        for turn in load.turns:
-            if turn.holds(begin_ns):
+        for turn in load.turns[1:]:
+            if turn.begin_ns <= begin_ns < turn.end_ns:
                 stall_ms = (min(end_ns, turn.end_ns) - begin_ns) / 1e6
                 stalls[turn.is_poisoned] = max(stalls[turn.is_poisoned], stall_ms)
     return Timing(
         statistics.median(ratios) - 1.0,
+        lowest(ratios) - 1.0,
         statistics.median(clean),
         statistics.median(poisoned),
         stalls[False],
@@ -111,9 +117,24 @@ def timing(load: Load, watched: dict[str, Any]) -> Timing:
     )
 
 
+def lowest(values: Sequence[float]) -> float:
+    """The lower end of the one-sided 95 % confidence interval of the median, by order statistics.
+
+    >>> lowest([3.0, 1.0, 2.0, 5.0, 4.0])
+    1.0
+    """
+    ordered, count = sorted(values), len(values)
+    below = 0.0  # the chance that so few of all values lie below the median
+    for rank in range(count):
+        below += math.comb(count, rank) / 2**count
+        if below > 0.05:
+            return ordered[max(0, rank - 1)]
+    return ordered[0]
+
+
 def send_all(load: Load, pairs: int) -> None:
     """A turn to warm up, then pairs of turns, with poison first in every other pair."""
-    load.turn(is_poisoned=True)
+    load.turn(is_poisoned=False)
     for number in range(pairs):
         for is_poisoned in (number % 2 == 1, number % 2 == 0):
             load.turn(is_poisoned=is_poisoned)
@@ -136,13 +157,16 @@ def poisoned(run: Run, site: Site) -> Outcome:
         refused = sum(load.is_refused(each) for each in POISON if each.name == "5 MB")
     found = timing(load, msgspec.json.decode(file.read_bytes()))
     wrong = []
-    if found.growth > GROWTH_MAX:
-        wrong.append(f"The 99th percentile of the others grows by {found.growth:.1%}.")
+    # Few pairs have a wide median: then what counts is what it is at least.
+    growth = found.growth if run.of(PAIRS) >= PAIRS else found.growth_surely
+    if growth > GROWTH_MAX:
+        wrong.append(f"The 99th percentile of the others grows by {growth:.1%}.")
     # What the machine does to a load without poison is nothing that poison does.
     if found.poisoned_stall_ms > max(STALL_MS_MAX, found.clean_stall_ms):
         wrong.append(f"Nothing was committed for {found.poisoned_stall_ms:.0f} ms.")
     figures = {
         "p99_growth_percent": round(found.growth * 100, 1),
+        "p99_growth_percent_surely": round(found.growth_surely * 100, 1),
         "p99_clean_ms": round(found.clean_p99_ms, 2),
         "p99_poisoned_ms": round(found.poisoned_p99_ms, 2),
         "stall_clean_ms": round(found.clean_stall_ms, 1),
@@ -209,6 +233,6 @@ EXPERIMENT = Experiment(
     naive="A consumer that skips what it cannot read.",
     needs_kafka=True,
     run=run,
-    seconds=240.0,
+    seconds=230.0,
     alone=True,
 )
