@@ -16,7 +16,7 @@ from streams.shard import Shard
 
 
 class Deliveries(Protocol):
-    """Who delivers; called from the thread that owns the shards."""
+    """Who delivers; called from the thread that owns the shards, but for `rest`."""
 
     def claimed(self, number: int, nonce: str, last: int) -> None:
         """The shard is ours; `nonce` and `last`, the newest outbox sequence, are its fence's."""
@@ -26,6 +26,9 @@ class Deliveries(Protocol):
 
     def offer(self, number: int, sequence: int, actions: Sequence[Action]) -> None:
         """These actions are committed as this outbox entry of the shard."""
+
+    async def rest(self) -> None:
+        """The shards are about to be given up: begin nothing more, and record what is under way."""
 
 
 class NoDeliveries:
@@ -39,6 +42,9 @@ class NoDeliveries:
 
     def offer(self, number: int, sequence: int, actions: Sequence[Action]) -> None:
         """Nobody to tell."""
+
+    async def rest(self) -> None:
+        """Nothing is under way."""
 
 
 def telling(claim: Callable[[int, int, bool], Shard], deliveries: Deliveries) -> Claim:

@@ -12,6 +12,7 @@ Not here  What a worker runs beside it (worker.py).
 import asyncio
 import logging
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from confluent_kafka import Consumer
@@ -28,6 +29,10 @@ JOIN_SECONDS_MAX: Final = 1.5
 WATCH_SECONDS: Final = 0.1
 
 logger = logging.getLogger(__name__)
+
+
+async def _nothing() -> None:
+    """Nobody else has anything to end."""
 
 
 class FaustLog:
@@ -58,8 +63,10 @@ class FaustLog:
         """When the data plane last turned, by the monotonic clock in ms; None before the start."""
         return None if self._plane is None else self._plane.beat_ms
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set.
+    async def run(
+        self, stop: asyncio.Event, leaving: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
+        """Work until `stop` is set; then `leaving` is called while the shards are still ours.
 
         Raises:
             TopicsError: The topics are not as they must be; nothing was started.
@@ -79,6 +86,7 @@ class FaustLog:
                 await _first(stop, WATCH_SECONDS)
         finally:
             try:
+                await leaving()
                 await app.stop()
             finally:  # whatever Faust says: a thread that goes on would hold its shards
                 plane.halt()

@@ -103,6 +103,14 @@ class Timed:
                 metrics.delivered([delivery.updated_ms - offered_ms])
         self._means.changed(delivery)
 
+    async def rest(self) -> None:
+        """Begin nothing more; record what is under way, GRACE_MS at most.
+
+        For who is about to give up its shards: once they have another owner nothing of it can be
+        recorded, so that it would be delivered again.
+        """
+        await self.relay.close(GRACE_MS)
+
     async def observe(self) -> None:
         """Tell what the relay has before it, each second."""
         while True:
@@ -140,6 +148,6 @@ async def open_relay(means: Means, failed: Failed) -> AsyncIterator[Timed]:
                 try:
                     yield timed
                 finally:
-                    await relay.close(GRACE_MS)
+                    await timed.rest()
         finally:
             await receipts.close()

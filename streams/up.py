@@ -122,6 +122,7 @@ async def _opened(
     )
     deliveries = await stack.enter_async_context(open_relay(means, failed))
     log = await stack.enter_async_context(_folding(outfit, store, deliveries, failed))
+    stack.push_async_callback(deliveries.rest)  # while the shards are ours, so that it is recorded
     ports = Ports(
         outfit.metrics,
         outfit.clock,

@@ -4,8 +4,9 @@ Promise   Once started, it reads the shards that the group gives it, delivers th
           HTTP, until it is asked to end; then it ends within two seconds, with nothing in hand. When a
           part cannot go on, all of it ends with that error: a worker that does nothing must not look
           alive.
-How       As up.py: opened in order and closed in the reverse one. The log is closed first, so that the
-          last actions are offered to a relay that still works.
+How       As up.py: opened in order and closed in the reverse one. Before the shards are given up, the
+          relay comes to rest: what is under way is recorded, and what was decided last is the next
+          owner's.
 Not here  The same in one process for all: up.py. The log: faust_log.py. The command: commands/.
 """
 
@@ -81,9 +82,10 @@ async def run(
             outfit.metrics,
             outfit.changed,
         )
-        deliveries: Deliveries = NoDeliveries()
-        if with_relay:
-            deliveries = await stack.enter_async_context(open_relay(means, failed))
+        relaying = (
+            await stack.enter_async_context(open_relay(means, failed)) if with_relay else None
+        )
+        deliveries: Deliveries = relaying or NoDeliveries()
         claim = claim_of(
             *(kafka, store, outfit.engines, outfit.metrics, outfit.clock, deliveries),
             also=outfit.stored,
@@ -95,7 +97,7 @@ async def run(
         reader = await stack.enter_async_context(open_reader(store, count))
         ports = _ports(outfit, log, reader, producer)
         started(Running(await stack.enter_async_context(serving(ports, outfit.settings)), log))
-        await log.run(stop)
+        await log.run(stop, deliveries.rest)
     if failures:
         raise failures[0]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
 from streams.keys import Keys
@@ -90,10 +91,36 @@ def _first_order(folder: Path, settings: str, receiver: Receiver) -> None:
         assert seconds < 2.0
 
 
-def _settled(up: Up) -> list[dict[str, Any]]:
+def _settled(up: Up, count: int = 2) -> list[dict[str, Any]]:
     actions: list[dict[str, Any]] = up.ask("/v1/actions").body["actions"]
-    is_settled = len(actions) == 2 and all(each["status"] != "pending" for each in actions)
+    is_settled = len(actions) == count and all(each["status"] != "pending" for each in actions)
     return actions if is_settled else []
+
+
+async def test_what_is_under_way_at_a_stop_is_not_sent_again(tmp_path: Path) -> None:
+    """A receiver may drop what it knows; it should not have to at each restart of ours."""
+
+    async def late(_request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        return web.Response(status=204)
+
+    async with running_receiver() as receiver:
+        receiver.otherwise = late
+        settings = f'rules = "rules"\n[endpoints.crm]\nurl = "{receiver.url}"\n'
+        await asyncio.to_thread(_stopped_meanwhile, folder_with(tmp_path), settings, receiver)
+
+    assert len({each.headers["webhook-id"] for each in receiver.received}) == 2
+    assert len(receiver.received) == 2
+
+
+def _stopped_meanwhile(folder: Path, settings: str, receiver: Receiver) -> None:
+    with running_up(folder, settings=settings) as up:
+        up.post(order(1))
+        up.until(lambda: receiver.received)
+        assert up.stop()[0] == 0
+    with running_up(folder, settings=settings) as up:
+        up.post(order(2, "c-2"))
+        up.until(lambda: len(_settled(up, 4)) == 4)
 
 
 def test_a_history_sets_off_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
