@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from tests.faults.experiment import Outcome, p99
 from tests.faults.inbox import Cause, Inbox
 from tests.faults.installed import Installed
 from tests.faults.oracle import verdict
+from tests.integration.redis_server import RedisServer
 from tests.integration.shop import RULES, Told, expected, stored
 from tests.integration.workers import PARTITIONS
 
@@ -52,6 +54,11 @@ def positions(client: redis.Redis) -> Positions:
         if isinstance(fence, bytes):
             found[number] = sum(map(int, msgspec.json.decode(fence)["offsets"].values()))
     return found
+
+
+def newest_file(server: RedisServer) -> Path:
+    """The append-only file that is written now."""
+    return max(server.append_only_files, key=lambda file: file.stat().st_mtime_ns)
 
 
 def nonces(client: redis.Redis) -> dict[int, str]:

@@ -20,6 +20,7 @@ from tests.faults.rewound import (
     Recovery,
     endpoint_of,
     naive_outcome,
+    newest_file,
     noticed,
     outcome,
     positions,
@@ -97,7 +98,7 @@ def killed_and_started(server: RedisServer, chance: random.Random) -> Recovery:
 
 def until_growth(server: RedisServer) -> None:
     """Return the moment that something is appended, or when that takes too long."""
-    file = server.append_only_files[-1]
+    file = newest_file(server)
     size, deadline = file.stat().st_size, time.monotonic() + GROWTH_SECONDS_MAX
     while file.stat().st_size == size and time.monotonic() < deadline:
         pass

@@ -33,6 +33,7 @@ from tests.faults.rewound import (
     endpoint_of,
     fallen_back,
     naive_outcome,
+    newest_file,
     nonces,
     noticed,
     outcome,
@@ -84,7 +85,7 @@ class Rewinder:
         """Let time pass, and note how the file grows."""
         until_s = time.monotonic() + seconds
         while (now := time.monotonic()) < until_s:
-            file = self.server.append_only_files[-1]
+            file = newest_file(self.server)
             self.sizes.append((now, file, file.stat().st_size))
             time.sleep(0.05)
 
@@ -108,7 +109,7 @@ class Rewinder:
 
     def cut(self) -> None:
         """Cut the file at a random byte of its last seconds, and start."""
-        file = self.server.append_only_files[-1]
+        file = newest_file(self.server)
         since = time.monotonic() - CUT_SECONDS
         sizes = [size for at, path, size in self.sizes if path == file and at >= since]
         end = file.stat().st_size
