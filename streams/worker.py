@@ -82,10 +82,9 @@ async def run(
             outfit.metrics,
             outfit.changed,
         )
-        relaying = (
-            await stack.enter_async_context(open_relay(means, failed)) if with_relay else None
-        )
-        deliveries: Deliveries = relaying or NoDeliveries()
+        deliveries: Deliveries = NoDeliveries()
+        if with_relay:
+            deliveries = await stack.enter_async_context(open_relay(means, failed))
         claim = claim_of(
             *(kafka, store, outfit.engines, outfit.metrics, outfit.clock, deliveries),
             also=outfit.stored,
