@@ -87,13 +87,14 @@ class Claimer:
             connection.close()
             rows.close()
             raise
+        watch = StandingWatch(connection, number, claim)
         shard = Shard(
             self._engines,
             engine,
             engine.table() if table is None else table,
             self._ports,
-            Rows(rows, number),
-            StandingWatch(connection, number, claim),
+            Rows(rows, number, watch.preface),
+            watch,
             partitions,
             self._stale_ms,
         )

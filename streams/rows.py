@@ -20,10 +20,13 @@ from streams.store import Command, Connection, list_of, number_of, text_of
 class Rows:
     """Reads rows of one shard and keeps the layouts that they were written with."""
 
-    def __init__(self, connection: Connection, number: int) -> None:
+    def __init__(self, connection: Connection, number: int, preface: dict[bytes, bytes]) -> None:
+        """Read through this connection; `preface` is that of the shard's commits (commit.py)."""
         self.connection = connection
+        self._preface = preface
         self._keys = Keys.of(number)
         self._layouts: dict[bytes, Layout] = {}
+        self._current: Layout | None = None
 
     def layout_of(self, fingerprint: bytes) -> Layout:
         """The layout of a row that was read."""
@@ -32,12 +35,19 @@ class Rows:
     def keep_layout(self, layout: Layout) -> None:
         """Store the layout, before the first row that is written with it.
 
+        1. The layout is stored; 2. Redis falls back to before that, and no further, so that the fence
+        is as we left it; 3. a row would be committed that nobody can read. So the layout is also the
+        commits' preface.
+
         Raises:
             StoreError: It may not be stored.
         """
-        if layout.fingerprint not in self._layouts:
-            self.connection.call("SET", self._keys.layout(layout.fingerprint), layout.encode())
-            self._layouts[layout.fingerprint] = layout
+        if layout is not self._current:
+            key, encoded = self._keys.layout(layout.fingerprint), layout.encode()
+            self.connection.call("SET", key, encoded)
+            self._preface.clear()  # whatever was committed before stands behind its own layout
+            self._preface[key] = encoded
+            self._layouts[layout.fingerprint] = self._current = layout
 
     def load(
         self, customer_ids: Sequence[str], judge: Callable[[bytes | None], None]

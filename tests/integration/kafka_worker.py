@@ -65,7 +65,7 @@ class NaiveShard:
         self.engine = engine
         self.table = engine.table()
         self.connection = Connection(store)
-        self.rows = Rows(self.connection, number)
+        self.rows = Rows(self.connection, number, {})
         self.offsets = committed(kafka, number)
 
     def is_full(self) -> bool:

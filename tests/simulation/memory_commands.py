@@ -25,7 +25,7 @@ class Scores(dict[bytes, float]):
 
 Value: TypeAlias = "bytes | dict[bytes, bytes] | Scores"
 Data: TypeAlias = dict[bytes, Value]
-Reply: TypeAlias = "bytes | int | Refused | None | list[Reply]"
+Reply: TypeAlias = "bytes | int | Refused | list[Reply] | None"
 Answer: TypeAlias = tuple[Reply, list[bytes]]
 Words: TypeAlias = Sequence[bytes]
 
@@ -37,7 +37,7 @@ def _text(data: Data, key: bytes) -> Reply:
     return value if value is None or isinstance(value, bytes) else WRONG_TYPE
 
 
-def _hash(data: Data, key: bytes) -> dict[bytes, bytes]:
+def hash_of(data: Data, key: bytes) -> dict[bytes, bytes]:
     value = data.get(key, {})
     assert isinstance(value, dict), f"{key!r} is no hash"
     assert not isinstance(value, Scores), f"{key!r} is a sorted set"
@@ -101,29 +101,29 @@ def _del(data: Data, words: Words) -> Answer:
 
 
 def _hget(data: Data, words: Words) -> Answer:
-    return _hash(data, words[0]).get(words[1]), []
+    return hash_of(data, words[0]).get(words[1]), []
 
 
 def _hmget(data: Data, words: Words) -> Answer:
-    found = _hash(data, words[0])
+    found = hash_of(data, words[0])
     return [found.get(each) for each in words[1:]], []
 
 
 def _hgetall(data: Data, words: Words) -> Answer:
-    return [part for pair in _hash(data, words[0]).items() for part in pair], []
+    return [part for pair in hash_of(data, words[0]).items() for part in pair], []
 
 
 def _hlen(data: Data, words: Words) -> Answer:
-    return len(_hash(data, words[0])), []
+    return len(hash_of(data, words[0])), []
 
 
 def _hexists(data: Data, words: Words) -> Answer:
-    return int(words[1] in _hash(data, words[0])), []
+    return int(words[1] in hash_of(data, words[0])), []
 
 
 def _hset(data: Data, words: Words) -> Answer:
     key, *pairs = words
-    old = _hash(data, key)
+    old = hash_of(data, key)
     new = {**old, **dict(zip(pairs[::2], pairs[1::2], strict=True))}
     data[key] = new
     return len(new) - len(old), [key]
@@ -131,14 +131,14 @@ def _hset(data: Data, words: Words) -> Answer:
 
 def _hsetnx(data: Data, words: Words) -> Answer:
     key, member, value = words
-    if member in _hash(data, key):
+    if member in hash_of(data, key):
         return 0, []
     return 1, _hset(data, [key, member, value])[1]
 
 
 def _hdel(data: Data, words: Words) -> Answer:
     key, *members = words
-    old = _hash(data, key)
+    old = hash_of(data, key)
     new = {each: value for each, value in old.items() if each not in members}
     _keep(data, key, new)
     return len(old) - len(new), [key] if len(old) > len(new) else []

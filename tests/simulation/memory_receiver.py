@@ -17,6 +17,7 @@ from sinks.retry import Policy
 from sinks.sink import Delivered, Receipt, RetryAfter
 from streams.lane import Destination
 from tests.simulation.chance import Chance
+from tests.simulation.virtual_loop import VirtualLoop
 from tests.simulation.wire import Owner
 
 LATENCY_MS_MAX: Final = 30
@@ -28,6 +29,7 @@ Note = Callable[..., None]
 
 @dataclass(slots=True)
 class MemoryReceiver:
+    loop: VirtualLoop
     chance: Chance
     note: Note
     accuse: Callable[[str], None]
@@ -69,10 +71,10 @@ class _Hook:
         fault = chance.at(chance.delivery)
         if fault == "crash" and chance.coin():
             await self._die("dies before it delivers", action)
-        await asyncio.sleep(chance.random.randint(0, LATENCY_MS_MAX) / 1_000)
+        await receiver.loop.pass_ms(chance.random.randint(0, LATENCY_MS_MAX))
         await owner.thawed()
         if fault == "hangs":
-            await asyncio.sleep(HANGS_MS / 1_000)
+            await receiver.loop.pass_ms(HANGS_MS)
             return RetryAfter("no answer in time")
         if fault == "refused":
             return RetryAfter("HTTP 500")
@@ -84,7 +86,7 @@ class _Hook:
             await self._die("dies before it hears of the delivery", action)
         if fault == "taken, not said":
             return RetryAfter("the connection was reset")
-        await asyncio.sleep(chance.random.randint(0, LATENCY_MS_MAX) / 1_000)
+        await receiver.loop.pass_ms(chance.random.randint(0, LATENCY_MS_MAX))
         await owner.thawed()
         return Delivered("HTTP 204")
 
@@ -92,5 +94,3 @@ class _Hook:
         self.receiver.note(self.owner.name, how, action.id)
         self.owner.die()
         await asyncio.Event().wait()
-
-

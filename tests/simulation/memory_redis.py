@@ -22,15 +22,10 @@ Words: TypeAlias = Sequence[bytes]
 Wrote: TypeAlias = Callable[["Session", list[bytes], Words], None]
 """Told of each write, after it: by whom, which keys, and the command."""
 
-INFORMATION: Final = "\r\n".join(
-    [
-        "redis_version:7.2.0",
-        "maxmemory_policy:noeviction",
-        "aof_enabled:1",
-        "aof_rewrite_in_progress:0",
-        "cluster_enabled:0",
-    ]
-).encode()
+INFORMATION: Final = (
+    b"redis_version:7.2.0\r\nmaxmemory_policy:noeviction\r\n"
+    b"aof_enabled:1\r\naof_rewrite_in_progress:0\r\ncluster_enabled:0\r\n"
+)
 REFUSALS: Final = {
     "loading": "LOADING Redis is loading the dataset in memory",
     "full": "OOM command not allowed when used memory > 'maxmemory'.",

@@ -1,6 +1,6 @@
 """What the relay's scripts do, in Python, on the Redis in memory.
 
-Promise   As the scripts of streams/receipts_redis.py; the contract of receipts (tests/contracts) holds
+Promise   As streams/receipts_scripts.py; the contract of receipts (tests/contracts) holds
           both to the same. Between two commands of a script nobody else can do anything, but Redis can
           come back with only the first of them.
 """
@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from streams import receipts_redis
+from streams import receipts_scripts
 from tests.simulation.memory_commands import Refused, Reply
 from tests.simulation.memory_redis import Session
 
@@ -41,10 +41,14 @@ def _write(session: Session, keys: Words, args: Words) -> Reply:
     owner = msgspec.json.decode(fence)
     if owner["nonce"] != args[0].decode():
         return [-1, f"{owner['epoch']}:{owner['nonce']}".encode()]
-    at = 2
-    while at < len(args):
-        length = int(args[at])
-        _call(session, *args[at + 1 : at + 1 + length])
+    has_lost = _lost(session, keys[6], args[2:5])
+    if has_lost is not None:
+        return [-2, has_lost]
+    given = [*args[:-1], b"%d" % min(int(args[-1]), owner["outbox"])]
+    at = 5
+    while at < len(given):
+        length = int(given[at])
+        _call(session, *given[at + 1 : at + 1 + length])
         at += 1 + length
     for each in (1, 3):
         count = _call(session, b"ZCARD", keys[each + 1])
@@ -55,7 +59,20 @@ def _write(session: Session, keys: Words, args: Words) -> Reply:
             gone = _members(_call(session, b"ZRANGE", keys[each + 1], b"0", last))
             _call(session, b"HDEL", keys[each], *gone)
             _call(session, b"ZREMRANGEBYRANK", keys[each + 1], b"0", last)
+    if args[2]:
+        _call(session, b"SET", keys[6], args[2] + b" " + args[3])
     return [_call(session, b"HLEN", keys[5]), b""]
+
+
+def _lost(session: Session, key: bytes, mark: Words) -> bytes | None:
+    """What is marked instead, where the write that the mark names is not there."""
+    name, _, known = mark
+    if not name or int(known) == 0:
+        return None
+    found = _call(session, b"GET", key)
+    marked = found if isinstance(found, bytes) else b"nothing"
+    stored, _, number = marked.rpartition(b" ")
+    return marked if stored != name or int(number) < int(known) else None
 
 
 def _due(session: Session, keys: Words, args: Words) -> Reply:
@@ -101,10 +118,10 @@ def _revive(session: Session, keys: Words, args: Words) -> Reply:
 
 
 SCRIPTS: Final[Mapping[str, Callable[[Session, Words, Words], Reply]]] = {
-    receipts_redis._WRITE: _write,
-    receipts_redis._DUE: _due,
-    receipts_redis._FORGET: _forget,
-    receipts_redis._REVIVE: _revive,
+    receipts_scripts.WRITE: _write,
+    receipts_scripts.DUE: _due,
+    receipts_scripts.FORGET: _forget,
+    receipts_scripts.REVIVE: _revive,
 }
 
 

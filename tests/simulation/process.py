@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from processors.batch import DeadLetter, Origin, Records
 from streams.claimer import Claimer
-from streams.deliveries import telling
+from streams.deliveries import NoDeliveries, telling
 from streams.errors import FencedError, MismatchError, StoreDownError, StoreError
 from streams.fence import Fence
 from streams.ownership import Claims, HeldShard
@@ -51,6 +51,15 @@ class Around(Protocol):
 
     def accuse(self, sentence: str) -> None: ...
     def died(self, process: "Process") -> None: ...
+
+
+class _Telling(NoDeliveries):
+    """Tells a relay."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.claimed = relay.claimed  # type: ignore[method-assign]  # handed on as they are
+        self.released = relay.released  # type: ignore[method-assign]  # the same
+        self.offer = relay.offer  # type: ignore[method-assign]  # the same
 
 
 @dataclass(slots=True)
@@ -88,7 +97,7 @@ class Process:
         ports = Ports(self, self._relay.offer, lambda _work, _took_ns: None, self._rolled_back)
         engines = lambda: around.engine  # noqa: E731  asked before each step
         claimer = Claimer(StoreAddress(path=self.name), engines, ports, clock.now_ms)
-        self._claims = Claims(telling(claimer, self._relay), PATIENCE_MS)
+        self._claims = Claims(telling(claimer, _Telling(self._relay)), PATIENCE_MS)
         self._tasks: list[asyncio.Task[Any]] = [
             around.loop.create_task(self._relay.run()),
             around.loop.create_task(self._live()),
@@ -115,11 +124,11 @@ class Process:
 
     async def thawed(self) -> None:
         while (left_ms := self.stopped_until_ms - self.around.loop.now_ms) > 0:
-            await asyncio.sleep(left_ms / 1_000)
+            await self.around.loop.pass_ms(left_ms)
 
     async def _live(self) -> None:
         while True:
-            await asyncio.sleep(self.around.chance.random.randint(1, TURN_MS_MAX) / 1_000)
+            await self.around.loop.pass_ms(self.around.chance.random.randint(1, TURN_MS_MAX))
             await self.thawed()
             self.turn()
 
@@ -259,5 +268,3 @@ class Process:
         reading = self.readings.pop(number, None)
         if reading is not None:
             reading.held.close()
-
-

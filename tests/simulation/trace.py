@@ -25,7 +25,9 @@ class Trace:
 
     def digest(self) -> str:
         """Two runs that did the same have the same."""
-        return hashlib.blake2b("\n".join(map(_line, self.lines)).encode(), digest_size=8).hexdigest()
+        return hashlib.blake2b(
+            "\n".join(map(_line, self.lines)).encode(), digest_size=8
+        ).hexdigest()
 
     def shown(self) -> str:
         """The lines up to the first thing that is wrong."""

@@ -44,6 +44,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def now_ms(self) -> int:
         return round(self._selector.now_s * 1_000)
 
+    async def pass_ms(self, delay_ms: int) -> None:
+        """Let so much time pass for whoever calls."""
+        passed = self.create_future()
+
+        def end() -> None:
+            if not passed.done():  # nobody waits any more
+                passed.set_result(None)
+
+        self.call_later(delay_ms / 1_000, end)
+        await passed
+
     def _note(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.failures.append(f"{context.get('message')}: {context.get('exception')!r}")
 

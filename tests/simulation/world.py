@@ -13,7 +13,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from types import SimpleNamespace
@@ -24,44 +23,27 @@ from streams import claimer, receipts_redis, store
 from streams.step import Engine
 from tests.replaying import engine_of
 from tests.simulation.chance import Chance
+from tests.simulation.memory_client import MemoryClient
 from tests.simulation.memory_receiver import MemoryReceiver
 from tests.simulation.memory_redis import REFUSALS, MemoryRedis
 from tests.simulation.process import Process
+from tests.simulation.report import Report
 from tests.simulation.shop import RULES, RULES_LATER, SHARDS, Shop
 from tests.simulation.trace import Trace
 from tests.simulation.virtual_loop import VirtualLoop
-from tests.simulation.wire import MemoryClient, Wire
+from tests.simulation.wire import Wire
 from tests.simulation.witness import Witness, decode
 
 FAULTS_MS: Final = 6_000
-PEACE_MS_MAX: Final = 240_000
+PEACE_MS_MAX: Final = 120_000  # longer than clocks may be apart, or a breaker open
 LOOK_MS: Final = 250
 DOWN_MS_MAX: Final = 800  # of a process or of Redis
 STOPPED_MS_MAX: Final = 3_000
 RECORDS: Final = (20, 70)
 PROCESSES: Final = (2, 3)
 SKEW_MS_MAX: Final = 5_000
-JUMP_MS: Final = (-20_000, 7_200_000)
+JUMP_MS: Final = (-15_000, 15_000)  # a retry may wait for as long as a clock was wrong
 ROLLBACK_MAX: Final = 40  # writes
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What came of one world."""
-
-    seed: int
-    wrong: tuple[str, ...]
-    faults: Counter[str]
-    offered: int  # distinct events; so is `applied`
-    applied: int
-    decided: int
-    delivered: int  # distinct actions
-    repeated: int
-    missing: int
-    surplus: int
-    refused: int
-    digest: str
-    trace: str
 
 
 @cache
@@ -82,7 +64,7 @@ class World:
         self.letters: Counter[tuple[str, int, str]] = Counter()
         self.redis = MemoryRedis()
         self.wire = Wire(self.redis, self.chance, self.trace, self.loop, self._meanwhile)
-        self.receiver = MemoryReceiver(self.chance, self.wire.note, self.accuse)
+        self.receiver = MemoryReceiver(self.loop, self.chance, self.wire.note, self.accuse)
         self.witness = Witness(self.shop, self.receiver, self.letters, self.accuse)
         self.redis.wrote = self.witness.wrote
         self.engine = engines()[0]
@@ -132,11 +114,11 @@ class World:
             self._assign(number, self.chance.random.randrange(len(self._skews_ms)))
         self._tell_all()
         self._plan()
-        await asyncio.sleep(FAULTS_MS / 1_000)
+        await self.loop.pass_ms(FAULTS_MS)
         self._make_peace()
         deadline_ms = self.loop.now_ms + PEACE_MS_MAX
         while not self._is_done() and self.loop.now_ms < deadline_ms:
-            await asyncio.sleep(LOOK_MS / 1_000)
+            await self.loop.pass_ms(LOOK_MS)
         if not self._is_done():
             self.accuse("it does not come to rest")
 
