@@ -40,6 +40,7 @@ control_plane       Faust holds the group, and fetches nothing
 data_plane          librdkafka carries records through step and commit, on one thread
 beginnings          where a claimed shard starts to read
 polling             messages with the least latency, and who was silent meanwhile
+messages            many of librdkafka's messages at once, field by field
 feed                what one shard reads, from messages to batches
 align               the topics of a shard advance together in time
 

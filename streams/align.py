@@ -17,8 +17,10 @@ Not here  Asking a log what it holds, pausing it, and the clocks (feed.py, data_
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final, Generic, TypeVar
+
+import numpy as np
 
 LANE_RECORDS_MAX: Final = 16_384  # two batches: one is worked on while the next arrives
 LANE_BYTES_MAX: Final = 16 * 1024 * 1024  # two batches of events of half the largest allowed size
@@ -26,6 +28,8 @@ WAIT_MS_MAX: Final = 2_000  # a fetch takes milliseconds; a broker that fails ov
 STALL_MS_MAX: Final = (
     60_000  # in a backlog, fetched records of others may lie before it for seconds
 )
+
+_NUMPY_MIN: Final = 64  # from here on numpy sorts faster
 
 Record = TypeVar("Record")
 
@@ -44,6 +48,7 @@ class Lane(Generic[Record]):
 
     records: list[Record] = field(default_factory=list)
     times: list[int] = field(default_factory=list)  # by the topic's clock: never decreasing
+    are_exact: bool = True  # the times are the records' own
     size_bytes: int = 0  # shared evenly among the records, so exact when empty
     clock: int | None = None  # of the newest record ever buffered; None before the first
     behind: bool = True  # the log holds, or may hold, more than is buffered
@@ -56,6 +61,8 @@ class Taken(Generic[Record]):
     """The next records in order, and by topic how many of them came from it, and the last of those."""
 
     records: list[Record]
+    times: list[int]  # by the topics' clocks
+    are_exact: bool  # these are the records' own times
     counts: list[int]
     lasts: dict[int, Record]
 
@@ -96,9 +103,11 @@ class Alignment(Generic[Record]):
             # Nearly always in order already, and sorting what is sorted is the fastest way to see it.
             if times[0] < clock or times != sorted(times):
                 times = list(accumulate(times, max, initial=clock))[1:]
+                lane.are_exact = False
             lane.times += times
         else:
             lane.times.extend(range(self._arrivals, self._arrivals + len(records)))
+            lane.are_exact = False
         self._arrivals += len(records)
         lane.records.extend(records)
         assert len(lane.times) == len(lane.records), "a time for each record"
@@ -129,20 +138,22 @@ class Alignment(Generic[Record]):
     def take(self, limit: int, now: Now) -> Taken[Record]:
         """Remove and return at most `limit` of the records whose turn is certain."""
         if not self.buffered:
-            return Taken([], [0] * len(self.lanes), {})
+            return Taken([], [], are_exact=True, counts=[0] * len(self.lanes), lasts={})
         counts = self._certain(limit, now)
         sources = [topic for topic, count in enumerate(counts) if count]
-        if len(sources) <= 1:
-            records = self.lanes[sources[0]].records[: counts[sources[0]]] if sources else []
+        if len(sources) == 1:
+            lane, count = self.lanes[sources[0]], counts[sources[0]]
+            records, times = lane.records[:count], lane.times[:count]
         else:
-            records, counts = self._merged(counts, limit)
+            records, times, counts = self._merged(counts, limit)
         lasts = {}
+        are_exact = all(self.lanes[topic].are_exact for topic in sources)
         for topic in sources:
             if counts[topic]:  # the limit may have left nothing for it
                 lasts[topic] = self.lanes[topic].records[counts[topic] - 1]
                 self._drop(self.lanes[topic], counts[topic])
         self.buffered -= len(records)
-        return Taken(records, counts, lasts)
+        return Taken(records, times, are_exact, counts, lasts)
 
     def _certain(self, limit: int, now: Now) -> list[int]:
         """How many records of each topic, `limit` at most, nothing older can precede.
@@ -178,28 +189,32 @@ class Alignment(Generic[Record]):
         )
         return lane.given_up
 
-    def _merged(self, counts: list[int], limit: int) -> tuple[list[Record], list[int]]:
-        """Merge the first `counts` records of the topics; return the first `limit`, and their counts.
+    def _merged(self, counts: list[int], limit: int) -> tuple[list[Record], list[int], list[int]]:
+        """Merge the first `counts` records of the topics: the first `limit`, their times and counts.
 
         The sort is stable and sees the topics in their order, each already sorted: it merges runs,
         and ties stay in the order of the topics.
         """
         records: list[Record] = []
         times: list[int] = []
-        topics: list[int] = []
-        for topic, (lane, count) in enumerate(zip(self.lanes, counts, strict=True)):
+        for lane, count in zip(self.lanes, counts, strict=True):
             records += lane.records[:count]
             times += lane.times[:count]
-            topics += [topic] * count
-        order = sorted(range(len(records)), key=times.__getitem__)
-        if len(order) > limit:
-            del order[limit:]
-            taken = [topics[index] for index in order]
-            counts = [taken.count(topic) for topic in range(len(self.lanes))]
-        return [records[index] for index in order], counts
+        if len(times) >= _NUMPY_MIN:
+            order = np.argsort(np.array(times, dtype=np.int64), kind="stable")[:limit].tolist()
+        else:
+            order = sorted(range(len(times)), key=times.__getitem__)[:limit]
+        if len(order) < len(records):
+            ends = list(accumulate(counts))
+            cut = sorted(order)
+            upto = [bisect_left(cut, end) for end in ends]
+            counts = [end - start for start, end in pairwise([0, *upto])]
+        return [records[index] for index in order], [times[index] for index in order], counts
 
     @staticmethod
     def _drop(lane: Lane[Record], count: int) -> None:
         lane.size_bytes -= lane.size_bytes * count // len(lane.records)
         del lane.records[:count]
         del lane.times[:count]
+        if not lane.records:
+            lane.are_exact = True

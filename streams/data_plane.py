@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Final
 
 from confluent_kafka import KafkaError, Message
@@ -36,6 +35,7 @@ from streams.errors import (
     StoreError,
 )
 from streams.feed import Batch, Feed
+from streams.messages import runs
 from streams.ownership import Claims, HeldShard, LogConsumer
 from streams.patience import Patience, Trouble, UnwantedError
 from streams.polling import Polling
@@ -206,11 +206,11 @@ class DataPlane:
             shard.close()
 
     def _distribute(self, messages: list[Message]) -> None:
-        for (number, topic, error), run in groupby(messages, _source):
+        for number, topic, error, run in runs(messages):
             if error is not None:
                 self._on_error(number, error)
             elif number in self._feeds:  # else of a shard that was lost a moment ago
-                self._feeds[number].add(topic or "", list(run))
+                self._feeds[number].add(topic or "", run)
 
     def _on_error(self, number: int | None, error: KafkaError) -> None:
         """An error that came in place of a record. What heals alone is only written down."""
@@ -290,7 +290,3 @@ class DataPlane:
             )
             for number in sorted(self._held.shards)
         )
-
-
-def _source(message: Message) -> tuple[int | None, str | None, KafkaError | None]:
-    return message.partition(), message.topic(), message.error()

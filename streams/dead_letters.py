@@ -28,10 +28,10 @@ from confluent_kafka import (
 
 from processors.batch import DeadLetter, Origin
 from streams.errors import LogDownError
-from streams.feed import headers_of
 from streams.kafka_dead_letters import CUT, KAFKA_PREFIX, OWN_PREFIX, is_ours
 from streams.kafka_settings import KafkaSettings
 from streams.keys import Keys
+from streams.messages import headers_of
 from streams.redis_appender import VALUE
 from streams.redis_dead_letters import read
 from streams.store import Connection, checked, text_of

@@ -2,21 +2,22 @@
 
 Promise   Each record of the shard's partitions is handed out once, in the order of alignment, from
           the positions at which the feed began; and with each batch the positions after it.
-How       Messages stay librdkafka's own objects until their batch is cut; origins are made only for
-          dead letters. A topic is behind while the broker is known to hold more of it than was read.
+How       Messages stay librdkafka's own objects until their batch is cut (messages.py). A topic is
+          behind while the broker is known to hold more of it than was read.
 Limits    Those of align.py a topic; a topic that fills its lane is paused until half is used.
 Not here  Where to begin (beginnings.py). Owning the shard, committing (data_plane.py).
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from confluent_kafka import Message, TopicPartition
 
-from processors.batch import Origin, Records
+from processors.batch import Records
 from streams.align import Alignment, Now
+from streams.messages import offset_of, records_of, times_of
 
 MARKERS_MAX: Final = 8  # one a transaction; more missing offsets are a fault, not markers
 
@@ -88,8 +89,7 @@ class Feed:
             if not messages:
                 return
         self._read[index] = offset_of(messages[-1]) + 1
-        times_ms = [each.timestamp()[1] for each in messages]
-        self.alignment.add(index, messages, times_ms, size_bytes=sum(map(len, messages)))
+        self.alignment.add(index, messages, times_of(messages), size_bytes=sum(map(len, messages)))
 
     def batch(self, consumer: Partitions, limit: int, now: Now) -> Batch | None:
         """The next records whose turn is certain, or None.
@@ -108,7 +108,8 @@ class Feed:
         for index, message in taken.lasts.items():
             positions[self.partitions[index].topic] = offset_of(message) + 1
         self.positions = positions
-        return Batch(records_of(taken.records), positions)
+        times_ms = taken.times if taken.are_exact else times_of(taken.records)
+        return Batch(records_of(taken.records, times_ms), positions)
 
     def _look(self, consumer: Partitions) -> None:
         """Learn how far the log goes, from what the last fetches said: no request is made."""
@@ -156,37 +157,3 @@ class Feed:
             oldest_ms = waiting[0].timestamp()[1] if waiting else now_ms
             found[topic] = Lag(records, max(0, now_ms - oldest_ms))
         return found
-
-
-def offset_of(message: Message) -> int:
-    """Where a message without error stands; the type says that it may be None, for others may."""
-    offset = message.offset()
-    assert offset is not None, "only messages without error come here"
-    return offset
-
-
-def records_of(messages: list[Message]) -> Records:
-    """The messages as the step reads them."""
-
-    def origin(index: int) -> Origin:
-        message = messages[index]
-        return Origin(
-            topic=message.topic() or "",
-            partition=message.partition() or 0,
-            position=str(message.offset()),
-            key=message.key(),
-            headers=headers_of(message),
-            at_ms=message.timestamp()[1],
-        )
-
-    values: list[bytes | None] = [message.value() for message in messages]
-    return Records(values, [message.timestamp()[1] for message in messages], origin)
-
-
-def headers_of(message: Message) -> tuple[tuple[str, bytes], ...]:
-    """The headers in order; Kafka's null value becomes an empty one."""
-    found = message.headers() or ()
-    pairs = found.items() if isinstance(found, Mapping) else found
-    return tuple(
-        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
-    )
