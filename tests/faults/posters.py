@@ -36,7 +36,7 @@ class Posters:
     seed: int
     acked: int = 0
     sent_again: int = 0
-    """Events of requests without an answer, or with another one than 200."""
+    """Events of requests that were sent and not answered, or not with 200."""
     answered_at: float = 0.0
     """The last 200, by the monotonic clock."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,10 +70,14 @@ class Posters:
     def _until_acked(self, connection: http.client.HTTPConnection, body: bytes, count: int) -> None:
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while not self.ended.is_set():
+            assert time.monotonic() < deadline, "no answer for two minutes"
             try:
                 connection.request("POST", "/v1/events", body)
                 answer = connection.getresponse()
                 said = answer.read()
+            except ConnectionRefusedError:  # nobody is there, and nothing was sent
+                self.ended.wait(AGAIN_SECONDS)
+                continue
             except (OSError, http.client.HTTPException):
                 connection.close()
             else:
@@ -85,7 +89,6 @@ class Posters:
                     return
             with self._lock:
                 self.sent_again += count
-            assert time.monotonic() < deadline, "no answer for two minutes"
             self.ended.wait(AGAIN_SECONDS)
 
 

@@ -43,6 +43,7 @@ KILLS: Final = 15  # in each half
 NAIVE_EVENTS: Final = 5_000
 NAIVE_KILLS: Final = 2
 CUSTOMERS: Final = 400
+NAIVE_SECONDS: Final = 2.0  # what is left of the gateway's memory comes into the log
 REMEMBERED: Final = 64  # as in the default model
 WAIT_SECONDS_MAX: Final = 120.0
 POLL_SECONDS: Final = 0.005
@@ -96,6 +97,8 @@ def under_fire(run: Run, half: Half, posters: Posters, strike: Callable[[], None
         until(partial(posters.has_answered_since, struck), "events are acked again")
         half.back_ms.append((posters.answered_at - struck) * 1_000)
     until(posters.is_done, "all events are acked")
+    if run.naive:
+        time.sleep(NAIVE_SECONDS)
     half.acked, half.sent_again = posters.acked, posters.sent_again
 
 
