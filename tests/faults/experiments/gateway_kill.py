@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,7 @@ from tests.faults.shared_broker import broker_of
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
 from tests.integration.redis_server import running_redis
-from tests.integration.shop import RULES, Told, expected, stored, told
+from tests.integration.shop import RULES, Stored, Told, expected, stored, told
 from tests.integration.workers import PARTITIONS
 
 EVENTS: Final = 100_000  # in each half
@@ -132,7 +132,7 @@ def embedded(run: Run) -> Half:
 
                 under_fire(run, half, posters, strike)
             until(lambda: is_settled(client), "everything is folded, and actions are delivered")
-            there = replace(stored(client), causes=actions_of(client))
+            there = Stored(views_of(client), {}, actions_of(client), {})
             half.found = verdict(expected(events), there)
         finally:
             processes.kill("up")
@@ -160,6 +160,16 @@ def is_settled(client: redis.Redis) -> bool:
         if at["offsets"].get("log") != last[0][0].decode() or at["outbox"] != int(cursor or 0):
             return False
     return True
+
+
+def views_of(client: redis.Redis) -> dict[str, dict[str, object]]:
+    """The profile of each customer, as others read it."""
+    found: dict[str, dict[str, object]] = {}
+    for key in client.scan_iter("rapport:{*}:customer:*", count=1_000):
+        view = client.get(key)
+        assert isinstance(view, bytes)
+        found[key.decode().rpartition(":")[2]] = json.loads(view)
+    return found
 
 
 def actions_of(client: redis.Redis) -> Counter[tuple[str, str, str]]:
