@@ -5,16 +5,20 @@ Promise   A row that is handed over is the committed one. What is no row of ours
 How       One MGET reads the fence and the rows together: a fence as we left it proves the rows, also
           when the server at this address is suddenly another one. EXISTS counts the keys along with
           it, because MGET answers "nothing" for a key of another type.
-Limits    As many rows as a batch has customers.
+Limits    As many rows as a batch has customers. Layouts beyond LAYOUTS_MAX are forgotten, and read
+          again when a row asks for one: each reload of the rules may make another.
 Not here  What the bytes mean: processors/layout.py. Writing rows: shard.py.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from processors.layout import Layout, LayoutError, fingerprint_of
 from streams.errors import DamagedError
 from streams.keys import Keys
 from streams.store import Command, Connection, list_of, number_of, text_of
+
+LAYOUTS_MAX: Final = 64  # some 2 MB a shard
 
 
 class Rows:
@@ -42,6 +46,10 @@ class Rows:
         Raises:
             StoreError: It may not be stored.
         """
+        if len(self._layouts) > LAYOUTS_MAX:
+            self._layouts.clear()
+            if self._current is not None:
+                self._layouts[self._current.fingerprint] = self._current
         if layout is not self._current:
             key, encoded = self._keys.layout(layout.fingerprint), layout.encode()
             self.connection.call("SET", key, encoded)
