@@ -19,8 +19,8 @@ from tests.integration.shop import Told, told
 
 RATE = 1_000
 SHARE = 10  # one in so many
-TURN_SECONDS = 2.0
-MARGIN_NS = 250_000_000  # of a turn, at its beginning
+TURN_SECONDS = 1.0
+MARGIN_NS = 200_000_000  # of a turn, at its beginning
 CUSTOMERS = 400
 
 
