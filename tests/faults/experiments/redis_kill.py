@@ -2,8 +2,9 @@
 
 How       Two workers under a steady load. Every other death is at a random moment; the others come the
           moment the file grows, between the writing of a commit and its reply.
-Limits    A killed process loses nothing that it has handed to the kernel: what a power cut takes is the
-          matter of redis_rollback.
+Limits    A killed process loses nothing that it has handed to the kernel; but while a sync is under way
+          Redis answers first and writes later, so that some kills lose commits. What a power cut
+          takes is the matter of redis_rollback.
 """
 
 import random
