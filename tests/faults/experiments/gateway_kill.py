@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -135,8 +136,10 @@ def embedded(run: Run) -> Half:
             there = Stored(views_of(client), {}, actions_of(client), {})
             half.found = verdict(expected(events), there)
         finally:
-            processes.kill("up")
-            os.kill(server_of(client), signal.SIGTERM)
+            if "up" in processes.members:
+                processes.stop("up")
+            with suppress(redis.ConnectionError):  # it has ended with its Rapport
+                os.kill(server_of(client), signal.SIGTERM)
     return half
 
 
