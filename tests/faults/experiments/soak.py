@@ -3,7 +3,8 @@
 Promise   After a warm-up the worker's memory does not grow, nor do its descriptors, threads and metric
           series; and every event is counted once.
 How       Memory is looked at each second. Its slope is Theil and Sen's, the median over all pairs of
-          looks of the second half: a few that stand out do not move it. Of the other figures the median
+          looks of the second half: a few that stand out do not move it. Along it, memory may grow by
+          5 MB from the middle to the end: what is left of warming up. Of the other figures the median
           of the last quarter is held beside that of the second.
 Limits    Half load is half of the 5,000 events a second at which the other experiments run, with about
           as many webhooks as fill every bounded memory of the relay within the first half.
@@ -29,15 +30,15 @@ from tests.integration.shop import Sender, Told, stored, told
 
 RATE = 2_500
 SECONDS = 600
-SECONDS_MIN = 100.0  # less is warm-up alone
+SECONDS_MIN = 120.0  # less is warm-up alone
 SECONDS_NAIVE = 24.0
 CUSTOMERS = 2_000
 DOORS = 4
 AWAY_EVERY = 5  # looks; another endpoint goes away
 AWAY_LOOKS = 3
 RULES_EVERY = 7
-SLOPE_KB_A_MINUTE_MAX = 1_024.0
-DESCRIPTORS_GROWN_MAX = 8.0
+GROWN_KB_MAX = 5 * 1_024.0  # along the slope, over the second half: at scale 1, 1 MB a minute
+DESCRIPTORS_GROWN_MAX = 32.0  # half of what four endpoints have when all are busy
 THREADS_GROWN_MAX = 2.0
 SERIES_GROWN_MAX = 10.0
 SECONDS_MAX = 120.0
@@ -74,7 +75,7 @@ class Counting(Sender):
 
 
 def rules(turn: int) -> str:
-    """Four rules of ten, each with a window, a threshold and an endpoint of this turn."""
+    """Two rules of ten, each with a window, a threshold and an endpoint of this turn."""
     return "".join(
         RULE.format(
             name=(turn + number) % 10,
@@ -145,8 +146,11 @@ def churn(
 
 def grows(looks: Sequence[Look]) -> tuple[dict[str, float], list[str]]:
     """What has grown, and which of it too much."""
+    half = looks[len(looks) // 2 :]
+    slope_kb = slope(half)
     figures = {
-        "rss_slope_kb_a_minute": round(slope(looks[len(looks) // 2 :])),
+        "rss_slope_kb_a_minute": round(slope_kb),
+        "rss_grown_kb": round(slope_kb * (half[-1].at_s - half[0].at_s) / 60.0),
         "rss_mb": round(looks[-1].resident_kb / 1024),
         "descriptors_grown": grown([each.descriptors for each in looks]),
         "threads_grown": grown([each.threads for each in looks]),
@@ -154,7 +158,7 @@ def grows(looks: Sequence[Look]) -> tuple[dict[str, float], list[str]]:
         "looks": len(looks),
     }
     limits = {
-        "rss_slope_kb_a_minute": SLOPE_KB_A_MINUTE_MAX,
+        "rss_grown_kb": GROWN_KB_MAX,
         "descriptors_grown": DESCRIPTORS_GROWN_MAX,
         "threads_grown": THREADS_GROWN_MAX,
         "series_grown": SERIES_GROWN_MAX,
