@@ -76,6 +76,7 @@ class Posters:
                 answer = connection.getresponse()
                 said = answer.read()
             except ConnectionRefusedError:  # nobody is there, and nothing was sent
+                connection.close()
                 self.ended.wait(AGAIN_SECONDS)
                 continue
             except (OSError, http.client.HTTPException):
