@@ -31,7 +31,7 @@ CUSTOMERS = 120
 NAMES = ("one", "two", "three")
 CALM_SECONDS = (0.3, 2.0)
 NAIVE_SECONDS = (1.5, 3.5)  # without fences nobody can see whether the dead are recovered from
-RECOVERY_SECONDS_MAX = 60.0
+RECOVERY_SECONDS_MAX = 120.0  # nobody promises it: the machine may be slow
 FIRST_SECONDS_MAX = 90.0  # three processes start on two cores
 
 
