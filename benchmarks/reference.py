@@ -14,7 +14,7 @@ Agreement After the first events both sides have seen the same ones: the health 
           they differ, for plain Faust reads its three topics in whatever order they come.
 Caveats   Producer, broker and Redis share the cores with the worker (but the producer is idle in the
           measured part): events a second depend on that, CPU an event much less. Delivering actions is
-          measured on neither side; see latency.py. A batch holds up to 8,192 events of CUSTOMERS / 4
+          measured on neither side; see latency.py. A batch holds up to 16,384 events of CUSTOMERS / 4
           customers, so commits write a customer once in some events; the rival writes at each.
 Run       rapport bench reference
 """

@@ -1,7 +1,7 @@
 """What does one event cost in the engine, without log, Redis and network?
 
 Workload  workload.py: 200,000 events, fifty rules, the default model; decode to packed rows and views.
-Measures  CPU time of this process (user and system) an event: in batches of 8,192 and in batches of one,
+Measures  CPU time of this process (user and system) an event: in batches of 16,384 and in batches of one,
           after a warm-up of the same events' first tenth; by stage as wall time in the step.
 Bars      8 µs an event in large batches, 80 µs for a batch of one.
 Caveats   One process, everything in memory, no store: rows are packed as for a commit, then dropped.

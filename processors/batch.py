@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from processors.event import Event
 from processors.spans import Columns
 
-RECORDS_MAX: Final = 8192  # bounds a batch: its memory, its time, and the size of one commit
+RECORDS_MAX: Final = 16_384  # bounds a batch: its memory, its time, and the size of one commit
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
-LANE_RECORDS_MAX: Final = 16_384  # two batches: one is worked on while the next arrives
+LANE_RECORDS_MAX: Final = 32_768  # two batches: one is worked on while the next arrives
 LANE_BYTES_MAX: Final = 16 * 1024 * 1024  # two batches of events of half the largest allowed size
 WAIT_MS_MAX: Final = 2_000  # a fetch takes milliseconds; a broker that fails over, about a second
 STALL_MS_MAX: Final = (

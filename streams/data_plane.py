@@ -5,15 +5,16 @@ Promise   Each record of an owned shard is folded once, in order, from where the
 How       A librdkafka consumer with partitions assigned by hand; it is in no group. The control plane
           publishes a target; this thread claims its shards, reads, steps and commits. Exactly-once
           rests on the fence alone, so the two planes may disagree for a moment without harm.
-Limits    RECORDS_MAX records a batch, POLL_RECORDS_MAX a poll. While Redis or the log is down, the
-          same work is tried again as long as the target stands (patience.py).
+Limits    RECORDS_MAX records a batch, and about a batch a shard in the hand. While Redis or the log is
+          down, the same work is tried again as long as the target stands (patience.py).
 Not here  Membership of the group (control_plane.py). What a claim and a commit do (shard.py).
 
 A turn
     1. Take over a new target: drop everything, and claim its shards.
     2. Poll: wait for one message, then take what is there; this has the lowest latency.
     3. From here on we are busy: whoever takes the target away waits for us to finish.
-    4. Sort the messages into the feeds; take a batch from each, step it, commit it.
+    4. Sort the messages into the feeds, and as many more as are there, up to a batch for each shard;
+       take a batch from each, step it, commit it.
 """
 
 import logging
@@ -140,6 +141,8 @@ class DataPlane:
         try:
             if self._target is target:
                 self._distribute(messages)
+                while self._polling.has_more and self._has_room():
+                    self._distribute(self._polling.messages(at_once=True, briefly=False))
                 self._advance(target)
         except UnwantedError:
             logger.info("dropped a batch: the group has other plans")
@@ -211,6 +214,11 @@ class DataPlane:
                 self._on_error(number, error)
             elif number in self._feeds:  # else of a shard that was lost a moment ago
                 self._feeds[number].add(topic or "", run)
+
+    def _has_room(self) -> bool:
+        """Whether more may be taken before a batch of each shard is cut: larger ones cost less."""
+        buffered = [feed.alignment.buffered for feed in self._feeds.values()]
+        return sum(buffered) < RECORDS_MAX * len(buffered)
 
     def _on_error(self, number: int | None, error: KafkaError) -> None:
         """An error that came in place of a record. What heals alone is only written down."""

@@ -14,9 +14,7 @@ from typing import Final, Protocol
 
 from confluent_kafka import Message
 
-from processors.batch import RECORDS_MAX
-
-POLL_RECORDS_MAX: Final = 4 * RECORDS_MAX  # of all shards: whole batches for several of them
+POLL_RECORDS_MAX: Final = 8_192  # what was allocated for one poll is used again for the next
 SECONDS_IDLE: Final = 0.1  # also how long a new target may go unseen
 SECONDS_BRIEF: Final = 0.005
 
@@ -33,6 +31,7 @@ class Polling:
     def __init__(self, source: Source, now_ms: Callable[[], int]) -> None:
         """Poll this, by this monotonic clock."""
         self.quiet_ms = 0
+        self.has_more = False  # the last poll has not emptied the queue
         self._source = source
         self._now_ms = now_ms
         self._was_emptied = False
@@ -47,7 +46,8 @@ class Polling:
             if found:
                 found += self._source.consume(POLL_RECORDS_MAX - 1, 0)
         now_ms = self._now_ms()
-        is_emptied = len(found) < POLL_RECORDS_MAX
+        self.has_more = len(found) == POLL_RECORDS_MAX
+        is_emptied = not self.has_more
         if is_emptied and self._was_emptied:
             self.quiet_ms += now_ms - self._polled_ms
         self._was_emptied, self._polled_ms = is_emptied, now_ms

@@ -157,11 +157,11 @@ def test_while_actions_wait_for_delivery_memory_stays_bounded() -> None:
     bench = Bench(filled(*(("clicks", 0, 1) for _ in range(2 * LANE_RECORDS_MAX))), chunk=4_000)
     bench.store.full = {0}
     bench.plane.aim(Target(1, frozenset({0})))
-    bench.turn(6)
+    bench.turn(12)
     assert bench.plane._feeds[0].alignment.buffered <= LANE_RECORDS_MAX + bench.chunk
 
     bench.store.full = set()
-    bench.turn(10)
+    bench.turn(20)
     assert len(bench.store.folded[0]) == 2 * LANE_RECORDS_MAX
 
 
@@ -172,7 +172,7 @@ def test_a_topic_far_ahead_is_paused_and_goes_on_when_there_is_room() -> None:
     bench = Bench(log, chunk=8_000)
     bench.consumer.paused.add(("orders", 0))
     bench.plane.aim(Target(1, frozenset({0})))
-    bench.turn(4)
+    bench.turn(8)
     assert ("clicks", 0) in bench.consumer.paused
     assert 0 not in bench.store.folded
 
