@@ -141,6 +141,7 @@ Beneath it all:
 
 settings            read once, checked whole
 given               one setting, as it was given
+dangers             settings that would work, and lose or give away what is entrusted to us
 clock               so that whatever waits can be tested without waiting
 errors              what can go wrong between the engine and the world
 cli                 the command line

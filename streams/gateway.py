@@ -42,7 +42,7 @@ async def run(
         probes: dict[str, Probe] = {"log": producer.probe}
         if settings.redis is not None:
             store = StoreAddress.parse(settings.redis)
-            await prepare(store, count)
+            await prepare(store, count, settings)
             reader = await stack.enter_async_context(open_reader(store, count))
             probes["redis"] = reader.probe
         appender = KafkaAppender(kafka, producer)

@@ -122,6 +122,22 @@ def duration(one: Given) -> timedelta | None:
     return timedelta(milliseconds=value_ms)
 
 
+def some_of(*words: str) -> Callable[[Given], frozenset[str]]:
+    """Any of these words: a list, or one text with commas."""
+
+    def parse(one: Given) -> frozenset[str]:
+        value = one.value.split(",") if isinstance(one.value, str) else one.value
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ValueError(f"must be a list of {', '.join(words)}")
+        found = frozenset(each.strip().lower() for each in value) - {""}
+        if not found <= set(words):
+            unknown = ", ".join(sorted(found - set(words)))
+            raise ValueError(f"must be a list of {', '.join(words)}; there is no {unknown}")
+        return found
+
+    return parse
+
+
 def flag(one: Given) -> bool:
     if isinstance(one.value, bool):
         return one.value

@@ -43,7 +43,7 @@ async def run(
     url = redis_of(settings)
     store = StoreAddress.parse(url)
     count = await shards_of(kafka)
-    await prepare(store, count)
+    await prepare(store, count, settings)
     failures: list[BaseException] = []
 
     def failed(error: BaseException) -> None:

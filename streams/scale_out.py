@@ -43,7 +43,7 @@ async def shards_of(kafka: KafkaSettings) -> int:
     return topics.check(kafka, await asyncio.to_thread(topics.partition_counts, kafka))
 
 
-async def prepare(store: StoreAddress, count: int) -> None:
+async def prepare(store: StoreAddress, count: int, settings: Settings) -> None:
     """Make sure that this Redis keeps what it is given, and is for as many shards as the topics.
 
     Raises:
@@ -55,7 +55,7 @@ async def prepare(store: StoreAddress, count: int) -> None:
     def look() -> None:
         connection = Connection(store)
         try:
-            check(connection, log_inside=False)
+            check(connection, log_inside=False, allowed=settings.unsafe)
             partitions.settle(connection, count)
         finally:
             connection.close()

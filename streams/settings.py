@@ -21,6 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from streams import dangers
 from streams.errors import StreamsError
 from streams.given import (
     Address,
@@ -35,6 +36,7 @@ from streams.given import (
     path,
     redis,
     secret,
+    some_of,
     text,
     url,
     whole,
@@ -103,6 +105,7 @@ class Settings:
     accept_gap: bool = False  # go on at the log's start where it has lost what the fence wants
     stale_after: timedelta | None = timedelta(days=1)  # see staleness.py; None: never
     token: str | None = field(default=None, repr=False)
+    unsafe: frozenset[str] = frozenset()  # what may be unsafe all the same: dangers.py
     kafka: KafkaAccess = field(default_factory=KafkaAccess)
     endpoints: Mapping[str, Endpoint] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -239,7 +242,9 @@ def _parse(given: Mapping[str, Given], problems: list[str]) -> Settings:
     kafka = KafkaAccess(**{name: value for name, value in fields.items() if value is not None})  # type: ignore[arg-type]  # parsed above, by name
     problems += contradictions(kafka)
     made = {name: Endpoint(name, **fields) for name, fields in endpoints.items()}  # type: ignore[arg-type]  # parsed above, by name
-    return Settings(**values, kafka=kafka, endpoints=MappingProxyType(made))  # type: ignore[arg-type]  # the same
+    settings = Settings(**values, kafka=kafka, endpoints=MappingProxyType(made))  # type: ignore[arg-type]  # the same
+    problems += dangers.refused(dangers.of(settings), settings.unsafe)
+    return settings
 
 
 def _endpoint_field(name: str) -> tuple[str, str]:
@@ -274,6 +279,7 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "accept_gap": flag,
     "stale_after": duration,
     "token": text,
+    "unsafe": some_of(*dangers.NAMES),
     **{f"kafka.{name}": parser for name, parser in KAFKA_PARSERS.items()},
 }
 _ENDPOINT_PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {

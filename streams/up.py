@@ -107,7 +107,7 @@ async def _opened(
     settings = outfit.settings
     url = settings.redis or (server.url if server is not None else "")
     store = StoreAddress.parse(url)
-    await asyncio.to_thread(_prepare, store, settings.partitions)
+    await asyncio.to_thread(_prepare, store, settings)
     connection = AsyncConnection(store)
     stack.push_async_callback(connection.close)
     reader = StoreReader(connection, settings.partitions)
@@ -139,12 +139,12 @@ async def _opened(
     return Running(address, store, appender, reader, log)
 
 
-def _prepare(store: StoreAddress, count: int) -> None:
+def _prepare(store: StoreAddress, settings: Settings) -> None:
     """Make sure that this Redis keeps what it is given, and is ours."""
     connection = Connection(store)
     try:
-        check(connection, log_inside=True)
-        partitions.settle(connection, count)
+        check(connection, log_inside=True, allowed=settings.unsafe)
+        partitions.settle(connection, settings.partitions)
     finally:
         connection.close()
 

@@ -68,7 +68,7 @@ async def run(
 
     async with AsyncExitStack() as stack:
         count = await shards_of(kafka)
-        await prepare(store, count)
+        await prepare(store, count, outfit.settings)
         producer = KafkaProducer(kafka)
         stack.push_async_callback(producer.close)
         outside = Outside(

@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from streams import kernels
+from streams import dangers, kernels
 from streams.commands.options import (
     Problems,
     as_json,
@@ -67,11 +67,15 @@ def _looked(part: str, check: Callable[[Settings], Answer], settings: Settings) 
 
 
 def _settings(settings: Settings) -> Answer:
+    allowed = [each.detail for each in dangers.of(settings)]  # what is not, is no settings
+    state: Literal["ok", "note"] = "note" if allowed else "ok"
     if isinstance(settings.log, EmbeddedLog):
-        return "ok", f"the log is embedded, in {settings.log.directory}"
-    if settings.redis is None:
+        where = f"the log is embedded, in {settings.log.directory}"
+    elif settings.redis is None:
         return "problem", "the log is Kafka, so workers share a Redis: set redis to its URL"
-    return "ok", f"the log is Kafka at {', '.join(settings.log.servers)}"
+    else:
+        where = f"the log is Kafka at {', '.join(settings.log.servers)}"
+    return state, "\n".join([where, *(f"allowed: {each}" for each in allowed)])
 
 
 def _rules(settings: Settings) -> Answer:
@@ -122,7 +126,7 @@ def _redis(settings: Settings) -> Answer:
         return "problem", "there is no redis-server 6.2 or newer; install Redis"
     connection = Connection(address_of(settings))
     try:
-        check(connection, log_inside=is_embedded)
+        check(connection, log_inside=is_embedded, allowed=settings.unsafe)
         version = information(connection, "server")["redis_version"]
         return "ok", f"Redis {version} answers, and keeps what it is given{_partitions(settings)}"
     except UnsafeStoreError as error:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from streams import kernels, logs
+from streams import dangers, kernels, logs
 from streams.commands.cluster import kafka_settings
 from streams.commands.options import (
     check_access,
@@ -49,7 +49,7 @@ def worker(settings: Settings, *, no_relay: bool) -> None:
 
     store = StoreAddress.parse(redis_of(settings))
     outfit = outfit_of(settings, version(), stdout())
-    logs.set_up()
+    _begin(settings)
 
     def started(made: "Running") -> None:
         for sentence in outfit.rulebook.missing():
@@ -69,7 +69,7 @@ def gateway(settings: Settings) -> None:
     from streams.gateway import run
     from streams.metrics import Metrics
 
-    logs.set_up()
+    _begin(settings)
     until_signalled(
         lambda stop: run(settings, kafka, Metrics(version()), SystemClock(), stop, _started)
     )
@@ -93,12 +93,18 @@ def relay(settings: Settings) -> None:
     from streams.lone_relay import run
     from streams.metrics import Metrics
 
-    logs.set_up()
+    _begin(settings)
     until_signalled(
         lambda stop: run(
             settings, kafka, Metrics(version()), SystemClock(), stdout(), stop, _started
         )
     )
+
+
+def _begin(settings: Settings) -> None:
+    """Set up the log, and say in it what was allowed although it is unsafe."""
+    logs.set_up()
+    dangers.warn(dangers.of(settings), settings.unsafe)
 
 
 def _started(url: str) -> None:

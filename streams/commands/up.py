@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from streams import kernels, logs
+from streams import dangers, kernels, logs
 from streams.commands.options import (
     Problems,
     UsageError,
@@ -64,6 +64,7 @@ def up(settings: Settings, *, demo: bool, seed: int | None) -> None:
             stack.enter_context(_log_file(folder))
         else:
             logs.set_up()
+        dangers.warn(dangers.of(settings), settings.unsafe)
         until_signalled(_Session(outfit, seed, is_demo=demo).run)
     say("ended in order; the same command goes on from here")
 

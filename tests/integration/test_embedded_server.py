@@ -165,4 +165,4 @@ def test_an_unsafe_redis_is_refused_with_all_that_is_wrong() -> None:
         "maxmemory-policy",
         "appendonly",
     ]
-    assert len(without_log.value.problems) == 1
+    assert len(without_log.value.problems) == 2

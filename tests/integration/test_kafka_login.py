@@ -17,6 +17,8 @@ from tests.receiver import running_receiver
 
 PASSWORD = "hunter2-hunter2"
 LOGIN = f"""
+unsafe = ["plaintext-sasl"]
+
 [kafka]
 security_protocol = "SASL_PLAINTEXT"
 sasl_mechanism = "PLAIN"

@@ -14,6 +14,7 @@ LOGIN = {
     "kafka.sasl_user": "ann",
     "kafka.sasl_password": "hunter2",
 }
+ALLOWED = {"RAPPORT_UNSAFE": "plaintext-sasl"}
 
 
 def given(tmp_path: Path, **table: object) -> Settings:
@@ -50,7 +51,7 @@ def test_a_table_in_the_file_and_a_password_in_the_environment_are_one(tmp_path:
     (tmp_path / "rapport.toml").write_text(
         (tmp_path / "rapport.toml").read_text().replace('ssl_ca = "ca.pem"\n', "")
     )
-    read_ = read({}, {"RAPPORT_KAFKA_SASL_PASSWORD": "hunter2"}, tmp_path).kafka
+    read_ = read({}, {"RAPPORT_KAFKA_SASL_PASSWORD": "hunter2", **ALLOWED}, tmp_path).kafka
 
     assert str(caught.value).startswith("kafka.ssl_ca: is for TLS")
     assert read_ == KafkaAccess("SASL_PLAINTEXT", "PLAIN", "ann", "hunter2")
