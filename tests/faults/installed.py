@@ -29,7 +29,7 @@ from tests.machine import ROOT
 
 COMMAND: Final = Path(sys.executable).with_name("rapport")
 MODEL: Final = ROOT / "processors" / "models" / "default.toml"
-WAIT_SECONDS_MAX: Final = 60.0  # nobody promises it: the machine may be slow
+WAIT_SECONDS_MAX: Final = 150.0  # nobody promises it: the machine may be slow
 POLL_SECONDS: Final = 0.02
 
 

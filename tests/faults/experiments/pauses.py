@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Final
 
 from tests.faults.experiment import Experiment, Outcome, Run, p99
@@ -30,7 +31,8 @@ from tests.integration.shop import Sender, Told, expected, stored, told
 from tests.integration.workers import Rig, rig
 
 PAUSES: Final = 50
-GROUPS: Final = 5
+GROUPS: Final = 4
+PAUSES_MIN: Final = 3  # of a group: starting two workers costs as much
 NAIVE_PAUSES: Final = 2  # of each of NAIVE_GROUPS
 NAIVE_GROUPS: Final = 2
 NAMES: Final = ("one", "two")
@@ -58,7 +60,7 @@ class Group:
 
 def run(run: Run) -> Outcome:
     pauses = run.of(PAUSES)
-    count = NAIVE_GROUPS if run.naive else min(GROUPS, pauses)
+    count = NAIVE_GROUPS if run.naive else min(GROUPS, ceil(pauses / PAUSES_MIN))
     shares = [pauses // count + (index < pauses % count) for index in range(count)]
     with broker_of(run) as broker, ExitStack() as stack, ThreadPoolExecutor(count) as pool:
         if run.naive:
