@@ -5,6 +5,7 @@ Promise   A seed that is played again by another process, with other hashes of t
 """
 
 import multiprocessing
+import resource
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -28,6 +29,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[Report] = field(default_factory=list)
+    cpu_seconds: float = 0.0  # of all processes
     replayed: int = 0
     differing: list[int] = field(default_factory=list)
     _digests: dict[int, str] = field(default_factory=dict)
@@ -53,12 +55,15 @@ class Tally:
         return len(self._digests)
 
 
-def played(seeds: Sequence[int], sabotage: str | None) -> list[Report]:
-    """These worlds, one after the other."""
+def played(seeds: Sequence[int], sabotage: str | None) -> tuple[list[Report], float]:
+    """These worlds, one after the other, and the seconds of CPU that they took."""
+    began = resource.getrusage(resource.RUSAGE_SELF)
     with ExitStack() as stack:
         if sabotage is not None:
             stack.enter_context(sabotaged(sabotage))
-        return [live(seed) for seed in seeds]
+        reports = [live(seed) for seed in seeds]
+    ended = resource.getrusage(resource.RUSAGE_SELF)
+    return reports, ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
 
 def tally(first: int, count: int, sabotage: str | None, progress: Callable[[Tally], None]) -> Tally:
@@ -70,13 +75,15 @@ def tally(first: int, count: int, sabotage: str | None, progress: Callable[[Tall
             stack.enter_context(ProcessPoolExecutor(1, mp_context=context))
             for _ in range(PROCESSES)
         ]
-        futures: list[Future[list[Report]]] = [
+        futures: list[Future[tuple[list[Report], float]]] = [
             pool.submit(played, seeds, sabotage)
             for place, pool in enumerate(pools)
             for seeds in _chunks(_share(first, count, place))
         ]
         for future in as_completed(futures):
-            for report in future.result():
+            reports, cpu_seconds = future.result()
+            found.cpu_seconds += cpu_seconds
+            for report in reports:
                 found.add(report)
             progress(found)
     return found
