@@ -2,8 +2,8 @@
 
 How       Several groups of two workers, each with a Redis of its own, so that waiting for session
           timeouts overlaps. What a frozen worker had in its hands it tries to commit when it goes on.
-          The first pause of the first group is longer than the time after which the group's client
-          gives up by itself.
+          At larger scales the first pause of the first group is longer than the time after which the
+          group's client gives up by itself.
 Judged    Every fence that Redis wrote, by its append-only file: a commit of a former owner is a stale
           write. And every event and action, by the oracle.
 """
@@ -40,6 +40,7 @@ CUSTOMERS: Final = 60
 RATE: Final = 250  # events a second of each group
 SESSION_SECONDS: Final = 2.0  # of the rigs
 LONG_SECONDS: Final = 33.0  # the group's client gives up after 30 without a sign of life
+LONG_FROM_SCALE: Final = 0.5  # below, tests/integration/test_control_plane.py has to do
 NAIVE_START_SECONDS: Final = 4.0
 NOTHING: Final = Verdict(0, 0, 0, 0, ())
 
@@ -110,7 +111,8 @@ def paused(run: Run, index: int, workers: Installed, pauses: int) -> Group:
     with loading(sender, events_of(run, index), RATE):
         workers.until(lambda: all(workers.commits(each) for each in NAMES), "both work")
         for number in range(pauses):
-            seconds = LONG_SECONDS if (index, number) == (0, 0) else chance.uniform(0, 1)
+            is_long = (index, number) == (0, 0) and run.scale >= LONG_FROM_SCALE
+            seconds = LONG_SECONDS if is_long else chance.uniform(0, 1)
             one_pause(workers, chance.choice(NAMES), seconds, found)
             time.sleep(chance.uniform(0.2, 1.0))
     workers.wait_until_read()
