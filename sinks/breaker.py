@@ -4,10 +4,10 @@ Promise   An endpoint that fails is asked less and less, one that recovers is us
           OPEN_MS_MAX, and none is asked more than its concurrency allows. Never loses anything: it
           only says when.
 How       Closed: attempts run side by side. FAILURES_ROW_MAX failures in a row, or half of the last
-          OUTCOMES_KEPT, open it: nothing is sent for a while, twice as long each time until it has
-          stayed closed for OUTCOMES_KEPT. Then half-open: one attempt decides. A receiver that asks to
-          slow down halves what runs side by side (each success gives some back), and its Retry-After
-          keeps the whole endpoint waiting.
+          OUTCOMES_KEPT, open it: nothing is sent for a while. Then half-open: one attempt decides, and
+          when it fails the while is twice as long. How long it was is remembered until it has stayed
+          closed for OUTCOMES_KEPT. A receiver that asks to slow down halves what runs side by side
+          (each success gives some back), and its Retry-After keeps the whole endpoint waiting.
           An endpoint that has only failed for FAILING_MS_MAX is disabled.
           A pure state machine: the time is handed in.
 Source    Nygard, "Release It!" (circuit breaker); Chiu and Jain 1989 (additive increase,
@@ -97,9 +97,9 @@ class Breaker:
             self._outcomes.append(False)
             half = OUTCOMES_KEPT * FAILURES_SHARE
             if self._failures_row >= FAILURES_ROW_MAX or self._failures_count() >= half:
-                self._open(now_ms)
+                self._open(now_ms, self._open_ms)
         elif now_ms >= self._open_until_ms:
-            self._open(now_ms)  # the one attempt of the half-open state
+            self._open(now_ms, 2 * self._open_ms)  # the one attempt of the half-open state
         if asked_ms:
             until_ms = now_ms + min(asked_ms, PAUSE_MS_MAX)
             self._open_until_ms = max(self._open_until_ms or 0, until_ms)
@@ -110,8 +110,8 @@ class Breaker:
     def _failures_count(self) -> int:
         return self._outcomes.count(False)
 
-    def _open(self, now_ms: int) -> None:
-        self._open_ms = min(max(2 * self._open_ms, OPEN_MS_MIN), OPEN_MS_MAX)
+    def _open(self, now_ms: int, open_ms: int) -> None:
+        self._open_ms = min(max(open_ms, OPEN_MS_MIN), OPEN_MS_MAX)
         self._open_until_ms = now_ms + self._open_ms
 
     def _close(self) -> None:

@@ -98,16 +98,31 @@ def test_after_a_while_of_being_well_enough_the_pauses_begin_anew() -> None:
     assert breaker.is_closed
 
 
-def test_opened_again_before_that_the_pause_doubles() -> None:
-    """Half a window of answers is no recovery."""
+def test_opened_again_before_that_it_is_left_alone_for_as_long_as_the_last_time() -> None:
+    """One good answer is no recovery; but only attempts that fail when it should be well make it longer."""
     breaker = opened()
-    breaker.succeeded(OPEN_MS_MIN)
+    breaker.failed(OPEN_MS_MIN)
+    breaker.succeeded(3 * OPEN_MS_MIN)
     for _ in range(OUTCOMES_KEPT // 2 - 1):
-        breaker.succeeded(OPEN_MS_MIN)
+        breaker.succeeded(3 * OPEN_MS_MIN)
     for _ in range(FAILURES_ROW_MAX):
-        breaker.failed(OPEN_MS_MIN)
+        breaker.failed(3 * OPEN_MS_MIN)
 
-    assert breaker.wakes_ms() == OPEN_MS_MIN + 2 * OPEN_MS_MIN
+    assert breaker.wakes_ms() == 3 * OPEN_MS_MIN + 2 * OPEN_MS_MIN
+
+
+def test_bursts_of_failures_do_not_add_up_to_minutes() -> None:
+    """A machine that stands still for a moment fails all that is under way, and is well again."""
+    breaker, now_ms = Breaker(), 0
+    for _ in range(20):
+        for _ in range(FAILURES_ROW_MAX):
+            breaker.failed(now_ms)
+        assert breaker.wakes_ms() == now_ms + OPEN_MS_MIN
+        now_ms += OPEN_MS_MIN
+        for _ in range(5):
+            breaker.succeeded(now_ms)
+
+    assert breaker.is_closed
 
 
 def test_its_state_is_told_in_one_word() -> None:
