@@ -24,6 +24,7 @@ from tests.integration.shop import RULES, Told, expected, stored
 from tests.integration.workers import PARTITIONS
 
 RULES_POSTED: Final = RULES.replace(b'log = "audit"', b'webhook = "inbox"')
+START_SECONDS_MAX: Final = 150.0  # of workers that have to compile first
 READ_SECONDS_MAX: Final = 120.0
 DELIVERED_SECONDS_MAX: Final = 60.0  # another attempt comes after 5 s
 POLL_SECONDS: Final = 0.005

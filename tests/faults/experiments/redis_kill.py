@@ -18,6 +18,7 @@ from tests.faults.load import loading
 from tests.faults.rewound import (
     NOWHERE,
     RULES_POSTED,
+    START_SECONDS_MAX,
     Recovery,
     endpoint_of,
     naive_outcome,
@@ -71,7 +72,7 @@ def real(run: Run) -> Outcome:
             workers.start(name)
         with loading(sender, events, RATE):
             with server.client() as client:
-                until_past(client, NOWHERE, "each shard commits", BACK_SECONDS_MAX)
+                until_past(client, NOWHERE, "each shard commits", START_SECONDS_MAX)
             for number in range(run.of(KILLS)):
                 time.sleep(chance.uniform(*LOADED_SECONDS))
                 if number % 2:
@@ -119,7 +120,7 @@ def naive(run: Run) -> Outcome:
             workers.start(name)
         sender.send(events, 2_000)
         with server.client() as client:
-            until(lambda: client.dbsize() > CUSTOMERS, "they work", BACK_SECONDS_MAX)
+            until(lambda: client.dbsize() > CUSTOMERS, "they work", START_SECONDS_MAX)
         for _ in range(KILLS_NAIVE):
             sender.send(events, chance.randrange(8_000, 12_000), RATE_NAIVE)
             server.kill()

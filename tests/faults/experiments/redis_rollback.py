@@ -28,6 +28,7 @@ from tests.faults.proxy import FaultProxy, fault_proxy
 from tests.faults.rewound import (
     NOWHERE,
     RULES_POSTED,
+    START_SECONDS_MAX,
     Positions,
     Recovery,
     endpoint_of,
@@ -180,7 +181,7 @@ def real(run: Run) -> Outcome:
             workers.start(name)
         found = Told()
         with loading(sender, events, RATE), redis.server.client() as client:
-            until_past(client, NOWHERE, "each shard commits", WAIT_SECONDS_MAX)
+            until_past(client, NOWHERE, "each shard commits", START_SECONDS_MAX)
             for number in range(run.of(ROLLBACKS)):
                 rewind(redis, workers, found, older=number % 2 == 1)
                 run.say(f"rollback {number + 1}: {found.recoveries[-1].recover_ms:.0f} ms")
@@ -271,7 +272,7 @@ def naive(run: Run) -> Outcome:
             workers.start(name)
         client = redis.server.client()
         with loading(sender, events, RATE), client:
-            until(lambda: client.dbsize() > CUSTOMERS, "they work", WAIT_SECONDS_MAX)
+            until(lambda: client.dbsize() > CUSTOMERS, "they work", START_SECONDS_MAX)
             for _ in range(ROLLBACKS_NAIVE):
                 redis.load_for(NAIVE_SECONDS)
                 redis.close()

@@ -25,6 +25,7 @@ from tests.faults.proxy import FaultProxy, Faults, fault_proxy
 from tests.faults.rewound import (
     NOWHERE,
     RULES_POSTED,
+    START_SECONDS_MAX,
     Positions,
     Recovery,
     endpoint_of,
@@ -168,7 +169,7 @@ def real(run: Run) -> Outcome:
             workers.start(name)
         with loading(sender, events, RATE):
             with redis.primary.client() as client:
-                until_past(client, NOWHERE, "each shard commits", WAIT_SECONDS_MAX)
+                until_past(client, NOWHERE, "each shard commits", START_SECONDS_MAX)
             for number in range(run.of(PROMOTIONS)):
                 time.sleep(chance.uniform(*LOADED_SECONDS))
                 fail_over(redis, workers, found, chance, frozen=number % 2 == 1)
@@ -222,7 +223,7 @@ def naive(run: Run) -> Outcome:
             workers.start(name)
         client = redis.primary.client()
         with loading(sender, events, RATE), client:
-            until(lambda: client.dbsize() > CUSTOMERS, "they work", WAIT_SECONDS_MAX)
+            until(lambda: client.dbsize() > CUSTOMERS, "they work", START_SECONDS_MAX)
             for _ in range(PROMOTIONS_NAIVE):
                 time.sleep(LOADED_SECONDS[1])
                 redis.stall_and_kill(STALLED_SECONDS_NAIVE, frozen=False)
