@@ -8,7 +8,7 @@ from tests.simulation.report import Report
 from tests.simulation.sabotage import SABOTAGES, sabotaged
 from tests.simulation.world import live
 
-SEEDS = 200
+SEEDS = 160
 CHUNKS = 4
 FOUND_WITHIN = 300  # seeds; each is found within 30 or so
 FAULTS_SEEN = 15  # kinds, of 17

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from streams import dangers
+from streams import dangers, topics
+from streams.commands import doctor
+from streams.errors import TopicsError
+from streams.kafka_settings import KafkaSettings
 from streams.settings import Settings, SettingsError, read
 
 STRONG = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -120,3 +123,26 @@ def test_what_nothing_can_make_right_has_no_word(name: str, tmp_path: Path) -> N
     assert name not in dangers.NAMES
     with pytest.raises(SettingsError, match="there is no such setting"):
         read({"patitions": 4}, {"RAPPORT_UNSAFE": "eviction"}, tmp_path)
+
+
+def test_doctor_shows_what_is_allowed(tmp_path: Path) -> None:
+    """Who looks after a system of somebody else must see what its settings put at risk."""
+    state, told = doctor._settings(
+        settings_of(tmp_path, LOGIN | {"redis": "redis://a:1"}, "plaintext-sasl")
+    )
+
+    assert state == "note"
+    assert "allowed: kafka.security_protocol is SASL_PLAINTEXT" in told
+
+
+def test_unequal_partition_counts_are_refused_with_danger_and_mend() -> None:
+    """Nothing can allow them: half of a customer's events would be counted in another profile."""
+    kafka = KafkaSettings(("one:9092",))
+    equal = dict.fromkeys((*kafka.inputs, kafka.dead_letters), 3)
+    with pytest.raises(TopicsError) as caught:
+        topics.check(kafka, {**equal, "orders": 2})
+
+    assert topics.check(kafka, equal) == 3
+    assert len(caught.value.problems) == 1
+    assert caught.value.problems[0].startswith("topic orders has 2 partitions and another has 3")
+    assert "torn apart; give it 3" in caught.value.problems[0]
