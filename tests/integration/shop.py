@@ -16,7 +16,7 @@ import msgspec
 import redis
 from confluent_kafka import KafkaError, Message, Producer
 
-from streams.kafka_settings import KafkaSettings
+from streams.kafka_settings import DELIVERY_MS_MAX, KafkaSettings
 
 KEY = re.compile(r"rapport:\{(\d+)\}:(row|customer|outbox|fence):?(.*)")
 DEAR = 90.0

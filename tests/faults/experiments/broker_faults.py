@@ -50,6 +50,7 @@ RATE_MOCK: Final = 600
 HARM_SECONDS: Final = 1.5
 CALM_SECONDS: Final = (0.5, 1.5)
 PROGRESS_SECONDS_MAX: Final = 10.0  # the promise
+PATIENCE_MS: Final = 180_000  # of the producer: a broker may need a minute to start
 NOTHING: Final = Verdict(0, 0, 0, 0, ())
 NAMES: Final = ("one", "two")
 MOCK_WORKER: Final = Path(__file__).parents[1] / "mock_worker.py"
@@ -147,7 +148,7 @@ def restarted(run: Run) -> Part:
         running_redis() as redis,
         installed(broker, redis, run.folder / "workers", "restarts-") as workers,
     ):
-        sender = Sender(workers.settings)
+        sender = Sender(workers.settings, patience_ms=PATIENCE_MS)
         for name in NAMES:
             workers.start(name)
         with watching(redis, PARTITIONS) as history, loading(sender, events_of(run), RATE):
@@ -198,7 +199,7 @@ def mocked(run: Run) -> Part:
             has_topics=True,
         ) as workers,
     ):
-        sender = Sender(workers.settings)
+        sender = Sender(workers.settings, patience_ms=PATIENCE_MS)
         for name in NAMES:
             workers.start(name)
         with watching(redis, PARTITIONS) as history, loading(sender, events_of(run), RATE_MOCK):
@@ -246,7 +247,7 @@ def naive(run: Run) -> Outcome:
             broker.start()
             settings = KafkaSettings((broker.bootstrap,), group="faults")
             topics.create(settings, PARTITIONS, 1)
-            sender = Sender(settings)
+            sender = Sender(settings, patience_ms=PATIENCE_MS)
             workers.start("naive", (sys.executable, NAIVE_CONSUMER, broker.bootstrap, redis.url))
             with loading(sender, events_of(run), RATE):
                 until(lambda: committed(settings) > 0, "it works")
