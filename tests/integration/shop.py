@@ -121,11 +121,14 @@ class Sender:
 
     settings: KafkaSettings
     sent: list[Told] = field(default_factory=list)
+    patience_ms: int = DELIVERY_MS_MAX
+    """How long a broker may be away before an event is given up, and the test with it."""
 
     def __post_init__(self) -> None:
         # What it does not deliver it reports to us; what it says besides fills the page.
         quiet = {"linger.ms": 2, "log_level": 2}
-        self._producer = Producer({**self.settings.producer(), **quiet})
+        patience = {"delivery.timeout.ms": self.patience_ms}
+        self._producer = Producer({**self.settings.producer(), **quiet, **patience})
         self._errors: list[KafkaError] = []
 
     def send(self, events: Iterator[Told], count: int, rate: float | None = None) -> None:
@@ -145,7 +148,7 @@ class Sender:
         """Wait until Kafka has all of it."""
         left = self._producer.flush(60)
         assert not left, f"{left} events are not in Kafka"
-        assert not self._errors, self._errors
+        assert not self._errors, f"{len(self._errors)} events were given up: {self._errors[0]}"
 
     def _produce(self, topic: str, each: Told) -> None:
         while True:
