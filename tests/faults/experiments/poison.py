@@ -76,6 +76,8 @@ class Timing:
     """What it is at least, as far as so few pairs can tell: with 95 % confidence."""
     clean_p99_ms: float
     poisoned_p99_ms: float
+    clean_median_ms: float
+    poisoned_median_ms: float
     clean_stall_ms: float
     poisoned_stall_ms: float
 
@@ -101,6 +103,15 @@ def timing(load: Load, watched: dict[str, Any]) -> Timing:
     poisoned = [first if turn.is_poisoned else second for turn, first, second in pairs]
     clean = [second if turn.is_poisoned else first for turn, first, second in pairs]
     ratios = [with_it / without for with_it, without in zip(poisoned, clean, strict=True)]
+    medians = {
+        is_poisoned: statistics.median(
+            each
+            for number, turn in enumerate(load.turns)
+            for each in took[number]
+            if turn.is_poisoned is is_poisoned
+        )
+        for is_poisoned in (False, True)
+    }
     stalls = {True: 0.0, False: 0.0}
     for begin_ns, end_ns in watched["quiet"]:
         for turn in load.turns[1:]:
@@ -112,6 +123,8 @@ def timing(load: Load, watched: dict[str, Any]) -> Timing:
         lowest(ratios) - 1.0,
         statistics.median(clean),
         statistics.median(poisoned),
+        medians[False],
+        medians[True],
         stalls[False],
         stalls[True],
     )
@@ -169,6 +182,8 @@ def poisoned(run: Run, site: Site) -> Outcome:
         "p99_growth_percent_surely": round(found.growth_surely * 100, 1),
         "p99_clean_ms": round(found.clean_p99_ms, 2),
         "p99_poisoned_ms": round(found.poisoned_p99_ms, 2),
+        "median_clean_ms": round(found.clean_median_ms, 2),
+        "median_poisoned_ms": round(found.poisoned_median_ms, 2),
         "stall_clean_ms": round(found.clean_stall_ms, 1),
         "refused_by_the_topic": refused,
     }
