@@ -12,17 +12,17 @@ Not here  Which server: redis_executable.py. What is in it: keys.py.
 import fcntl
 import hashlib
 import os
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, Literal
 
 from streams.errors import ServerError, StoreDownError
 from streams.redis_executable import redis_executable
-from streams.store import Connection, StoreAddress, information
+from streams.store import Connection, StoreAddress
 from streams.torn_tail import mend
 
 LOAD_SECONDS_MAX: Final = 300.0  # a gigabyte takes about ten seconds
@@ -217,14 +217,13 @@ def _end_left_behind(address: StoreAddress, folder: Path) -> None:
         socket.parent.mkdir(mode=0o700, exist_ok=True)
     connection = Connection(address)
     try:
-        process = int(information(connection, "server")["process_id"])
-    except StoreDownError:
-        return  # there is none
+        # Not by the process id that it tells: in another namespace that is somebody else's.
+        with suppress(StoreDownError):  # there is none, or it answers by ending
+            connection.call("SHUTDOWN")
     finally:
         connection.close()
-    os.kill(process, signal.SIGTERM)
     # It may stay as a zombie where nobody collects orphans, but it no longer listens.
-    _until(lambda: not _listens(address), STOP_SECONDS_MAX, f"process {process} does not end", str)
+    _until(lambda: not _listens(address), STOP_SECONDS_MAX, "the one left behind does not end", str)
 
 
 def _listens(address: StoreAddress) -> bool:
