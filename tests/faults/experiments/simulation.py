@@ -88,5 +88,5 @@ EXPERIMENT = Experiment(
     naive="the fence is not compared",
     needs_kafka=False,
     run=run,
-    seconds=260,
+    seconds=150,
 )
