@@ -150,7 +150,7 @@ def restarted(run: Run) -> Part:
     ):
         sender = Sender(workers.settings, patience_ms=PATIENCE_MS)
         for name in NAMES:
-            workers.start(name)
+            workers.start(name, "--no-relay")  # so that the outbox keeps what was decided
         with watching(redis, PARTITIONS) as history, loading(sender, events_of(run), RATE):
             workers.until(lambda: all(workers.commits(each) for each in NAMES), "both work")
             began = time.monotonic()
