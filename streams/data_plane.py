@@ -29,18 +29,13 @@ from confluent_kafka import KafkaError, Message
 from processors.batch import RECORDS_MAX
 from streams.align import Now
 from streams.beginnings import beginnings
-from streams.errors import (
-    FencedError,
-    GapError,
-    MismatchError,
-    StoreError,
-)
+from streams.errors import FencedError, GapError, MismatchError, StoreDownError, StoreError
 from streams.feed import Batch, Feed
 from streams.messages import runs
-from streams.ownership import Claims, HeldShard, LogConsumer
+from streams.ownership import Claims, HeldShard, LogConsumer, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
 from streams.polling import Polling
-from streams.shard_status import ShardStatus
+from streams.shard_status import ShardStatus, statuses_of
 
 OBSERVE_MS: Final = 1_000  # lag is told this often
 ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
@@ -150,6 +145,7 @@ class DataPlane:
             self.busy = False
         if now_ms - self._observed_ms >= OBSERVE_MS:
             self._observed_ms = now_ms
+            self._look()
             self.observe()
 
     def _drop(self) -> None:
@@ -236,12 +232,8 @@ class DataPlane:
                 continue
             try:
                 positions = self._advance_one(target, self._shards[number], feed)
-            except (FencedError, MismatchError) as error:
-                logger.warning("%s", error)
-                self._trouble(error)
-                self._lose(number)
             except StoreError as error:
-                self._stop(number, error)
+                self._failed(number, error)
             else:
                 if positions is not None:
                     self.positions[number] = positions
@@ -273,6 +265,22 @@ class DataPlane:
         elif self._limit < RECORDS_MAX:
             self._limit = min(RECORDS_MAX, self._limit * 2)
 
+    def _look(self) -> None:
+        """Look at shards at rest: what Redis has lost of theirs no commit would find out for hours."""
+        resting = {n: self._shards[n] for n, f in self._feeds.items() if not f.alignment.buffered}
+        for number, error in not_as_left(resting, self._beat).items():
+            self._failed(number, error)
+
+    def _failed(self, number: int, error: StoreError) -> None:
+        if isinstance(error, FencedError | MismatchError):
+            logger.warning("%s", error)
+            self._trouble(error)
+            self._lose(number)
+        elif isinstance(error, StoreDownError):
+            self._trouble(error)
+        else:
+            self._stop(number, error)
+
     def _lose(self, number: int) -> None:
         """Somebody else has the shard, or it is not as we left it: claim it again."""
         self._release(number)
@@ -286,15 +294,4 @@ class DataPlane:
             number for number, lag in lags.items() if not any(each.records for each in lag.values())
         ]
         self._progress_ms.update(dict.fromkeys(idle, self._now_ms()))
-        self.statuses = tuple(
-            ShardStatus(
-                number=number,
-                state="stopped"
-                if number in self._stopped
-                else ("running" if number in self._feeds else "claiming"),
-                detail=str(self._stopped.get(number, "")),
-                progress_ms=self._progress_ms.get(number),
-                lag=lags.get(number, {}),
-            )
-            for number in sorted(self._held.shards)
-        )
+        self.statuses = statuses_of(self._held.shards, self._stopped, self._progress_ms, lags)

@@ -63,6 +63,7 @@ class _TellingShard:
         self._shard = shard
         self._deliveries = deliveries
         self.is_full = shard.is_full
+        self.look = shard.look
 
     @property
     def offsets(self) -> dict[str, str]:

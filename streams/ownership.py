@@ -8,13 +8,13 @@ Not here  The claim itself (fence.py).
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from confluent_kafka import Message, TopicPartition
 
 from processors.batch import Records
-from streams.errors import StaleError, StoreDownError
+from streams.errors import StaleError, StoreDownError, StoreError
 
 RETRY_MS: Final = 200
 
@@ -28,6 +28,9 @@ class HeldShard(Protocol):
     def offsets(self) -> dict[str, str]: ...
     def is_full(self) -> bool:
         """Whether nothing may be read, because what was decided is not delivered yet."""
+
+    def look(self) -> None:
+        """See whether the shard is as we left it; raises as a commit does."""
 
     def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
         """Fold a batch; return what commits it. After StoreDownError either may be called again."""
@@ -55,6 +58,25 @@ class LogConsumer(Protocol):
 
 Claim: TypeAlias = Callable[[int, int, bool], HeldShard]
 """Claims a shard: number, generation, whether to force it. Raises as fence.take does."""
+
+
+def not_as_left(
+    shards: Mapping[int, HeldShard], beat: Callable[[], None]
+) -> dict[int, StoreError]:
+    """Look at these shards; what keeps each that is not as we left it from going on.
+
+    The first that cannot be looked at is the last: the others are in the same Redis.
+    """
+    found: dict[int, StoreError] = {}
+    for number, shard in shards.items():
+        beat()  # a Redis that does not answer costs seconds
+        try:
+            shard.look()
+        except StoreError as error:
+            found[number] = error
+            if isinstance(error, StoreDownError):
+                break
+    return found
 
 
 class Claims:

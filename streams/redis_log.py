@@ -120,13 +120,18 @@ class RedisLog:
             logger.info("dropped a batch: we are to end; it is read again at the next start")
 
     def observe(self) -> None:
-        """Trim what is folded, and tell how the shards are.
+        """Look whether shards are as we left them, trim what is folded, and tell how they are.
 
         Raises:
             StoreError: Redis cannot be asked.
         """
         wall_ms = self._wall_ms()
-        for reading in self._reading.values():
+        for number, reading in list(self._reading.items()):
+            try:
+                reading.shard.look()
+            except (FencedError, MismatchError) as error:
+                self._lose(number, error)
+                continue
             position = reading.position
             commands: list[Command] = [
                 ("XTRIM", reading.log, "MINID", position),
@@ -210,10 +215,7 @@ class RedisLog:
             commit = self._patiently(partial(reading.shard.step, records, offsets))
             self._patiently(commit)
         except (FencedError, MismatchError) as error:
-            logger.warning("%s", error)
-            self._trouble(error)
-            self._release(number)
-            self._claims.again(number, self._now_ms())
+            self._lose(number, error)
             return
         except StoreError as error:
             self._stop(number, error)
@@ -224,6 +226,13 @@ class RedisLog:
             self._limit = max(1, min(self._limit, len(entries)) // 2)
         elif self._limit < RECORDS_MAX:
             self._limit = min(RECORDS_MAX, self._limit * 2)
+
+    def _lose(self, number: int, error: FencedError | MismatchError) -> None:
+        """Somebody else has the shard, or it is not as we left it: claim it again."""
+        logger.warning("%s", error)
+        self._trouble(error)
+        self._release(number)
+        self._claims.again(number, self._now_ms())
 
     def _patiently(self, work: Callable[[], Result]) -> Result:
         return self._patience.until_done(work, lambda: True)

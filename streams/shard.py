@@ -252,6 +252,16 @@ class Shard:
         assert work.begun_ns is not None, "begin comes before finish"
         self._ports.stored(work, perf_counter_ns() - work.begun_ns)
 
+    def look(self) -> None:
+        """See whether the shard is as we left it. While it is at rest no commit would find out.
+
+        Raises:
+            StoreDownError: Redis cannot be asked now; look again.
+            FencedError: The shard has another owner.
+            MismatchError: Redis has lost commits of ours.
+        """
+        self._watch.look()
+
     def is_full(self) -> bool:
         """Whether so many actions wait for delivery that consuming must stop. Asks Redis when so.
 

@@ -71,6 +71,9 @@ class NaiveShard:
     def is_full(self) -> bool:
         return False
 
+    def look(self) -> None:
+        """There is no fence to look at."""
+
     def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
         del offsets  # Kafka keeps them, a second late
         decoded = decode(records)

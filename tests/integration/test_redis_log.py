@@ -163,6 +163,9 @@ class FullShard:
     def is_full(self) -> bool:
         return True
 
+    def look(self) -> None:
+        """It is as it was left."""
+
     def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
         raise AssertionError((records, offsets))
 

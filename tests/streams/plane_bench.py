@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from processors.batch import Records
 from streams.data_plane import DataPlane
-from streams.errors import FencedError, LogDownError, StoreDownError, StoreError
+from streams.errors import FencedError, LogDownError, MismatchError, StoreDownError, StoreError
 from streams.ownership import Claims
 from tests.streams.memory_log import MemoryConsumer, MemoryLog
 
@@ -23,6 +23,7 @@ class Store:
     owners: dict[int, "MemoryShard"] = field(default_factory=dict)
     errors: list[StoreError | LogDownError] = field(default_factory=list)  # of the next commits
     claim_errors: list[StoreError] = field(default_factory=list)
+    look_errors: list[StoreError] = field(default_factory=list)
     full: set[int] = field(default_factory=set)
     on_commit: Callable[[int], None] = lambda _number: None
 
@@ -41,6 +42,16 @@ class MemoryShard:
     offsets: dict[str, str]
     steps_count: int = 0
     is_closed: bool = False
+    left: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.left = dict(self.offsets)
+
+    def look(self) -> None:
+        if self.store.look_errors:
+            raise self.store.look_errors.pop(0)
+        if self.store.fences.get(self.number, {}) != self.left:
+            raise MismatchError(self.number, str(self.left), "another")
 
     def is_full(self) -> bool:
         return self.number in self.store.full
@@ -56,7 +67,7 @@ class MemoryShard:
             if self.store.owners[self.number] is not self:
                 raise FencedError(self.number, "ours", "theirs")
             self.store.folded.setdefault(self.number, []).extend(values)
-            self.store.fences[self.number] = dict(offsets)
+            self.store.fences[self.number] = self.left = dict(offsets)
 
         return commit
 

@@ -1,0 +1,63 @@
+"""Shards at rest: what Redis loses of theirs is found out before their next record."""
+
+from streams.data_plane import OBSERVE_MS, Target
+from streams.errors import DamagedError
+from streams.ownership import RETRY_MS
+from tests.streams.plane_bench import Bench, down, filled
+
+
+def resting(shards: int = 1) -> Bench:
+    """A bench whose shards have committed all that there is."""
+    bench = Bench(filled(*(("clicks", number, 1) for number in range(shards))))
+    bench.plane.aim(Target(1, frozenset(range(shards))))
+    bench.turn(2)
+    assert len(bench.store.folded) == shards
+    return bench
+
+
+def later(bench: Bench, delay_ms: int) -> None:
+    bench.now_ms += delay_ms
+    bench.turn(2)
+
+
+def test_what_redis_lost_of_a_shard_at_rest_is_read_again_without_a_new_record() -> None:
+    """A night without events must not be a night with a wrong profile and a lost action."""
+    bench = resting()
+    bench.store.fences.clear()
+    bench.store.folded.clear()
+    later(bench, OBSERVE_MS)
+    later(bench, RETRY_MS)
+
+    assert bench.store.folded == {0: [b"clicks 1"]}
+    assert bench.store.claims == [(0, 1, False), (0, 1, False)]
+
+
+def test_shards_that_are_as_they_were_left_are_let_be() -> None:
+    """Looking must not become claiming: each claim makes a table anew."""
+    bench = resting()
+    later(bench, OBSERVE_MS)
+    later(bench, OBSERVE_MS)
+
+    assert bench.store.claims == [(0, 1, False)]
+
+
+def test_a_redis_that_cannot_be_looked_at_is_looked_at_later_and_asked_once() -> None:
+    """Each question to a frozen Redis costs seconds of the thread that all shards share."""
+    bench = resting(shards=2)
+    bench.store.look_errors = [down(), down()]
+    later(bench, OBSERVE_MS)
+    left = len(bench.store.look_errors)
+    bench.store.look_errors.clear()
+    later(bench, OBSERVE_MS)
+
+    assert left == 1
+    assert [each[0] for each in bench.store.claims] == [0, 1]
+
+
+def test_a_fence_that_is_damaged_meanwhile_stops_its_shard() -> None:
+    """As it would at the next commit."""
+    bench = resting()
+    bench.store.look_errors = [DamagedError(b"fence", "is no fence of ours")]
+    later(bench, OBSERVE_MS)
+
+    assert [each.state for each in bench.plane.statuses] == ["stopped"]
