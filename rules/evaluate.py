@@ -259,9 +259,13 @@ def evaluate(
 
 def actions_of(
     plan: RulePlan, verdicts: Verdicts, registers: Floats, events: Events, shard: int
-) -> list[Action]:
-    """The actions of a batch's fires, one for each target, with reasons and values as of the event."""
+) -> tuple[list[Action], list[int]]:
+    """The actions of a batch's fires, one for each target, with reasons and values as of the event.
+
+    With them, of each action the number of the event.
+    """
     actions: list[Action] = []
+    causes: list[int] = []
     for index, number in verdicts.fires:
         bound, event = plan.bound[number], events[index]
         rule = bound.rule
@@ -282,7 +286,8 @@ def actions_of(
             )
             for place, target in enumerate(rule.targets)
         ]
-    return actions
+        causes += [index] * len(rule.targets)
+    return actions, causes
 
 
 def _reason(bound: Bound, registers: Floats, index: int, event: Event) -> str:

@@ -34,11 +34,12 @@ from streams.feed import Batch, Feed
 from streams.messages import runs
 from streams.ownership import Claims, HeldShard, LogConsumer, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
-from streams.polling import Polling
+from streams.polling import POLL_RECORDS_MAX, Polling
 from streams.shard_status import ShardStatus, statuses_of
 
 OBSERVE_MS: Final = 1_000  # lag is told this often
 ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
+POLLS_A_BATCH: Final = RECORDS_MAX // POLL_RECORDS_MAX
 BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,9 @@ class DataPlane:
         try:
             if self._target is target:
                 self._distribute(messages)
-                while self._polling.has_more and self._has_room():
+                for _ in range(POLLS_A_BATCH * len(self._feeds)):  # larger batches cost less
+                    if not self._polling.has_more:
+                        break
                     self._distribute(self._polling.messages(at_once=True, briefly=False))
                 self._advance(target)
         except UnwantedError:
@@ -210,11 +213,6 @@ class DataPlane:
                 self._on_error(number, error)
             elif number in self._feeds:  # else of a shard that was lost a moment ago
                 self._feeds[number].add(topic or "", run)
-
-    def _has_room(self) -> bool:
-        """Whether more may be taken before a batch of each shard is cut: larger ones cost less."""
-        buffered = [feed.alignment.buffered for feed in self._feeds.values()]
-        return sum(buffered) < RECORDS_MAX * len(buffered)
 
     def _on_error(self, number: int | None, error: KafkaError) -> None:
         """An error that came in place of a record. What heals alone is only written down."""

@@ -163,7 +163,7 @@ class Shard:
         self._steps_open += 1
         outcome = run(self.engine, self.table, records, decoded, self.number)
         if outcome.actions and self._stale_ms is not None:
-            actions = judged(outcome.actions, records, decoded, self._stale_ms)
+            actions = judged(outcome.actions, outcome.causes, records, decoded, self._stale_ms)
             outcome = replace(outcome, actions=actions)
         dead = [*decoded.dead, *outcome.dead]
         return Work(self, dict(offsets), records.times_ms, outcome, dead)

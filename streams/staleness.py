@@ -20,26 +20,25 @@ from rules.action import Action
 
 
 def judged(
-    actions: Sequence[Action], records: Records, decoded: Decoded, stale_ms: int
+    actions: Sequence[Action],
+    causes: Sequence[int],
+    records: Records,
+    decoded: Decoded,
+    stale_ms: int,
 ) -> list[Action]:
     """The actions of one batch, with those marked that are stale.
 
     Args:
         actions: in order.
+        causes: of each action, the number of the event.
         records: the batch.
-        decoded: its events, among them the causes.
+        decoded: its events.
         stale_ms: how much older than its record an event may be to be news.
     """
-    newest_ms = max(records.times_ms)
-    if all(newest_ms - action.at_ms <= stale_ms for action in actions):
-        return list(actions)  # as ever but in a history: no cause is looked up
-    arrived_ms: dict[tuple[str, str], int] = {}
-    for event, index in zip(decoded.events, decoded.indexes, strict=True):
-        # The first is the cause; a second of the same id is its duplicate.
-        arrived_ms.setdefault((event.customer_id, event.id), records.times_ms[index])
+    times_ms, indexes = records.times_ms, decoded.indexes
     return [
         msgspec.structs.replace(action, is_stale=True)
-        if arrived_ms[action.customer_id, action.cause] - action.at_ms > stale_ms
+        if times_ms[indexes[cause]] - action.at_ms > stale_ms
         else action
-        for action in actions
+        for action, cause in zip(actions, causes, strict=True)
     ]

@@ -66,6 +66,7 @@ class Outcome:
     rows: list[bytes]
     views: list[bytes]
     actions: list[Action]
+    causes: list[int]  # of each action, the number of the event
     dead: list[DeadLetter]  # the late ones; what could not be decoded is in Decoded.dead
     admitted: int
     duplicates: int
@@ -155,7 +156,7 @@ def run(
     """
     events = decoded.events
     if not events:
-        return Outcome([], [], [], [], [], 0, 0, 0, 0, (0,) * len(STAGES))
+        return Outcome([], [], [], [], [], [], 0, 0, 0, 0, (0,) * len(STAGES))
     count = len(events)
     buffers = engine.buffers(count)
     registers, status, programs = buffers.registers, buffers.status, engine.plan.programs
@@ -180,7 +181,7 @@ def run(
     # 4
     run_program(programs[Stage.SCORE], registers, count)
     verdicts = evaluate(engine.rule_plan, *place, status, count)
-    actions = actions_of(engine.rule_plan, verdicts, registers, events, shard)
+    actions, causes = actions_of(engine.rule_plan, verdicts, registers, events, shard)
     marks.append(perf_counter_ns())
     if observe is not None:
         observe(Observed(events, registers, status[:count], verdicts.fires))
@@ -196,6 +197,7 @@ def run(
         rows,
         views,
         actions,
+        causes,
         dead,
         admitted=states.count(ADMITTED),
         duplicates=states.count(DUPLICATE),

@@ -90,7 +90,7 @@ class Bench:
             count,
         )
         self.suppressed = verdicts.suppressed
-        return actions_of(self.rules, verdicts, registers, [each.event for each in batch], 7)
+        return actions_of(self.rules, verdicts, registers, [each.event for each in batch], 7)[0]
 
 
 def healths(*values: float) -> list[Judged]:

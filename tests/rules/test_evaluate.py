@@ -236,7 +236,8 @@ reason = "{{action}} of {{amount}} by {{channel}}, {{campaign}}"
     verdicts = evaluate(
         bench.rules, registers, rows, rows.view(np.int64), one, one + START_MS, one, 1
     )
-    (action,) = actions_of(bench.rules, verdicts, registers, [event], 0)
+    (action,), causes = actions_of(bench.rules, verdicts, registers, [event], 0)
+    assert causes == [0]
 
     assert action.reason == "paid of 1.5 by web, unknown"
     assert action.data == {"channel": "web", "amount": 1.5, "campaign": None, "action": "paid"}
