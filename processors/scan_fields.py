@@ -86,7 +86,10 @@ def _names() -> tuple[Integers, Integers, Bytes, Integers]:
 
 LEAST, MOST, LOWS, HIGHS = _limits()
 _FACTORS, _AT, _LETTERS, _LENGTHS = _names()
-_KINDS: Final = np.array([[*kind.encode().ljust(8, b"\0")] for kind in KINDS], dtype=np.uint8)
+_KIND_CHARS: Final = max(map(len, KINDS)) + 1  # a zero comes after each
+_KINDS: Final = np.array(
+    [[*kind.encode().ljust(_KIND_CHARS, b"\0")] for kind in KINDS], dtype=np.uint8
+)
 
 
 @compiled("i8(u1[::1], i8, i8)")

@@ -113,8 +113,10 @@ def test_the_corpus_is_read_as_one_by_one() -> None:
 def test_plain_records_are_not_decoded() -> None:
     """Else the scan would promise what the decoder does."""
     values = [record(id=f"e-{number}", amount=number / 8) for number in range(100)]
-    columns = Scan().read(values, [RECORD_MS] * 100)
+    values += [record(type=kind) for kind in KINDS]
+    columns = Scan().read(values, [RECORD_MS] * len(values))
     assert columns.unusual == []
+    assert columns.kinds[-len(KINDS) :].tolist() == list(range(len(KINDS)))
     assert columns.texts("id")[7] == "e-7"
     assert columns.numbers[9, 0] == 9 / 8
 
