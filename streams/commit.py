@@ -64,7 +64,9 @@ class StandingWatch:
         self._reply: Reply = None
         self.stored = claim.stored  # the fence as we last saw or wrote it
         self.sending = claim.stored  # the fence of the last commit that was begun
-        self.preface: dict[bytes, bytes] = {}  # goes along where a commit goes on after a reconnection
+        self.preface: dict[
+            bytes, bytes
+        ] = {}  # goes along where a commit goes on after a reconnection
 
     def begin(self, fence: bytes, pairs: list[bytes], also: Command) -> None:
         """Send a commit; `finish` tells what became of it.

@@ -26,9 +26,10 @@ from faust.types.assignor import PartitionAssignorT
 from mode.types import ServiceT
 from mode.utils.objects import cached_property
 
-from streams.data_plane import DataPlane, Target
+from streams.data_plane import DataPlane
 from streams.errors import TopicsError
 from streams.kafka_settings import KafkaSettings
+from streams.ownership import Target
 
 COMMIT_SECONDS_MAX: Final = 1.0  # to tell Kafka how far we are, which is progress information
 REVOKE_SECONDS_MAX: Final = 5.0  # then the fence alone protects, as it always does

@@ -14,14 +14,14 @@ A turn
     2. Poll: wait for one message, then take what is there; this has the lowest latency.
     3. From here on we are busy: whoever takes the target away waits for us to finish.
     4. Sort the messages into the feeds, and as many more as are there, up to a batch for each shard;
-       take a batch from each, step it, commit it.
+       take a batch from each, step it, begin its commit; in the end wait for all commits.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from confluent_kafka import KafkaError, Message
@@ -30,9 +30,10 @@ from processors.batch import RECORDS_MAX
 from streams.align import Now
 from streams.beginnings import beginnings
 from streams.errors import FencedError, GapError, MismatchError, StoreDownError, StoreError
-from streams.feed import Batch, Feed
+from streams.feed import Feed
+from streams.flight import Flight
 from streams.messages import runs
-from streams.ownership import Claims, HeldShard, LogConsumer, not_as_left
+from streams.ownership import Claims, HeldShard, LogConsumer, Target, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
 from streams.polling import POLL_RECORDS_MAX, Polling
 from streams.shard_status import ShardStatus, statuses_of
@@ -40,17 +41,10 @@ from streams.shard_status import ShardStatus, statuses_of
 OBSERVE_MS: Final = 1_000  # lag is told this often
 ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
 POLLS_A_BATCH: Final = RECORDS_MAX // POLL_RECORDS_MAX
+ROUNDS_MAX: Final = 8  # of folding before commits are waited for
 BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the group gives us to do. Published whole, never changed; another object is another target."""
-
-    generation: int = 0
-    shards: frozenset[int] = field(default_factory=frozenset)
 
 
 class DataPlane:
@@ -70,9 +64,8 @@ class DataPlane:
     ) -> None:
         self.busy = False  # a batch is in hand
         self.beat_ms = now_ms()  # when the loop last came round, by `now_ms`
-        self.positions: dict[
-            int, dict[str, int]
-        ] = {}  # committed, by shard; each dict is never changed
+        # Committed, by shard; each dict is never changed.
+        self.positions: dict[int, dict[str, int]] = {}
         self.statuses: tuple[ShardStatus, ...] = ()
         self._consumer = consumer
         self._topics = tuple(topics)
@@ -87,14 +80,13 @@ class DataPlane:
         self._target = self._held = Target()
         self._shards: dict[int, HeldShard] = {}  # claimed
         self._feeds: dict[int, Feed] = {}  # of those, the ones that read
-        self._stopped: dict[
-            int, StoreError | GapError
-        ] = {}  # those that cannot go on by themselves
+        self._flights: dict[int, Flight] = {}  # of those, the ones with a commit under way
+        self._stopped: dict[int, StoreError | GapError] = {}  # by what only a person can mend
         self._progress_ms: dict[int, int] = {}
         self._has_more = False
         self._polling = Polling(consumer, now_ms)
-        self._limit = RECORDS_MAX
         self._observed_ms = self._asked_ms = now_ms()
+        self._limit = RECORDS_MAX
 
     def aim(self, target: Target) -> None:
         """Publish a new target. What is in hand is finished first: wait until not `busy`."""
@@ -123,9 +115,7 @@ class DataPlane:
         if target is not self._held:
             self._drop()
             self._held = target
-            if (
-                target.shards
-            ):  # with none they stay: the control plane may have them still to commit
+            if target.shards:  # else they stay: the control plane may have them still to commit
                 self.positions = {}
             self._claims.want(target.shards, now_ms)
         self._claim(target, now_ms)
@@ -155,9 +145,9 @@ class DataPlane:
         """Let go of all shards. Their records in flight are nobody's: the fence knows where to begin."""
         if self._feeds:
             self._consumer.unassign()
-        for shard in self._shards.values():
-            shard.close()
-        self._shards.clear()
+        for number in list(self._shards):
+            self._shards.pop(number).close()
+        self._flights.clear()
         self._feeds.clear()
         self._stopped.clear()
         self._progress_ms.clear()
@@ -200,6 +190,7 @@ class DataPlane:
         self._stopped[number] = error
 
     def _release(self, number: int) -> None:
+        self._flights.pop(number, None)
         feed = self._feeds.pop(number, None)
         if feed is not None:
             self._consumer.incremental_unassign(feed.partitions)
@@ -223,43 +214,55 @@ class DataPlane:
             logger.warning("Kafka: %s", error)
 
     def _advance(self, target: Target) -> None:
-        """Take one batch from each feed, and fold and commit it."""
+        """Fold a batch of each feed while others' commits are under way, and what comes meanwhile."""
         self._has_more = False
-        for number, feed in list(self._feeds.items()):
-            if not feed.alignment.buffered:
-                continue
-            try:
-                positions = self._advance_one(target, self._shards[number], feed)
-            except StoreError as error:
-                self._failed(number, error)
-            else:
-                if positions is not None:
-                    self.positions[number] = positions
-                    self._progress_ms[number] = self._now_ms()
+        for _ in range(ROUNDS_MAX):
+            for number, feed in list(self._feeds.items()):
+                if feed.alignment.buffered:
+                    self._try(number, partial(self._fold, target, number, feed))
+            if not self._flights or self._has_more or self._target is not target:
+                break
+            messages = self._polling.messages(at_once=True, briefly=False)
+            if not messages:
+                break
+            self._distribute(messages)
+        for number in list(self._flights):
+            self._try(number, partial(self._land, target, number))
 
-    def _advance_one(self, target: Target, shard: HeldShard, feed: Feed) -> dict[str, int] | None:
-        """Fold and commit the next batch of a shard; return the positions after it, if there was one."""
-        wanted = lambda: self._target is target  # noqa: E731  asked as long as we wait
+    def _try(self, number: int, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoreError as error:
+            self._failed(number, error)
+
+    def _fold(self, target: Target, number: int, feed: Feed) -> None:
+        """Fold the next batch of a shard, if there is one, and begin its commit."""
+        if number in self._flights:
+            self._land(target, number)
+        shard, wanted = self._shards[number], lambda: self._target is target
         if self._patience.until_done(shard.is_full, wanted):
             feed.regulate(self._consumer)  # what was fetched meanwhile came on top of what waits
-            return None
-        now = Now(self._now_ms(), self._polling.quiet_ms)
-        batch = feed.batch(self._consumer, self._limit, now)
-        if batch is None:
-            return None
-        self._has_more = self._has_more or len(batch.records.values) >= self._limit
-        self._fold(shard, batch, wanted)
-        return batch.positions
-
-    def _fold(self, shard: HeldShard, batch: Batch, wanted: Callable[[], bool]) -> None:
+            self._progress_ms[number] = (
+                self._now_ms()
+            )  # it waits for receivers: a restart is no help
+            return
         started_ms = self._now_ms()
-        offsets = batch.offsets
-        step = lambda: shard.step(batch.records, offsets)  # noqa: E731  done until it succeeds
-        commit = self._patience.until_done(step, wanted)
-        self._patience.until_done(commit, wanted)
-        took_ms = self._now_ms() - started_ms
-        if took_ms > BATCH_MS_MAX:
-            self._limit = max(1, min(self._limit, len(batch.records.values)) // 2)
+        batch = feed.batch(self._consumer, self._limit, Now(started_ms, self._polling.quiet_ms))
+        if batch is None:
+            return
+        count = len(batch.records.values)
+        self._has_more = self._has_more or count >= self._limit
+        commit = self._patience.until_done(lambda: shard.step(batch.records, batch.offsets), wanted)
+        self._flights[number] = Flight(commit, batch.positions, count, started_ms)
+        self._flights[number].begin(self._trouble)
+
+    def _land(self, target: Target, number: int) -> None:  # waits until its commit is stored
+        flight = self._flights.pop(number)
+        self._patience.until_done(flight.settle, lambda: self._target is target)
+        now_ms = self._now_ms()
+        self.positions[number], self._progress_ms[number] = flight.positions, now_ms
+        if now_ms - flight.started_ms > BATCH_MS_MAX:
+            self._limit = max(1, min(self._limit, flight.records_count) // 2)
         elif self._limit < RECORDS_MAX:
             self._limit = min(RECORDS_MAX, self._limit * 2)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from processors.batch import Records
 from rules.action import Action
-from streams.ownership import Claim, HeldShard
+from streams.ownership import Claim, Commit, HeldShard
 from streams.shard import Shard
 
 
@@ -69,7 +69,7 @@ class _TellingShard:
     def offsets(self) -> dict[str, str]:
         return self._shard.offsets
 
-    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+    def step(self, records: Records, offsets: dict[str, str]) -> Commit:
         return self._shard.step(records, offsets)
 
     def close(self) -> None:

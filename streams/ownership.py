@@ -9,6 +9,7 @@ Not here  The claim itself (fence.py).
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from confluent_kafka import Message, TopicPartition
@@ -19,6 +20,22 @@ from streams.errors import StaleError, StoreDownError, StoreError
 RETRY_MS: Final = 200
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the group gives us to do. Published whole, never changed; another object is another target."""
+
+    generation: int = 0
+    shards: frozenset[int] = field(default_factory=frozenset)
+
+
+class Commit(Protocol):
+    """What stores a step: in one call, or begun now and finished later."""
+
+    def __call__(self) -> None: ...
+    def begin(self) -> None: ...
+    def finish(self) -> None: ...
 
 
 class HeldShard(Protocol):
@@ -32,7 +49,7 @@ class HeldShard(Protocol):
     def look(self) -> None:
         """See whether the shard is as we left it; raises as a commit does."""
 
-    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+    def step(self, records: Records, offsets: dict[str, str]) -> Commit:
         """Fold a batch; return what commits it. After StoreDownError either may be called again."""
 
     def close(self) -> None: ...
@@ -60,9 +77,7 @@ Claim: TypeAlias = Callable[[int, int, bool], HeldShard]
 """Claims a shard: number, generation, whether to force it. Raises as fence.take does."""
 
 
-def not_as_left(
-    shards: Mapping[int, HeldShard], beat: Callable[[], None]
-) -> dict[int, StoreError]:
+def not_as_left(shards: Mapping[int, HeldShard], beat: Callable[[], None]) -> dict[int, StoreError]:
     """Look at these shards; what keeps each that is not as we left it from going on.
 
     The first that cannot be looked at is the last: the others are in the same Redis.

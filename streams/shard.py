@@ -63,6 +63,14 @@ class Work:
         """Raises as `Shard.commit` does."""
         self.shard.commit(self)
 
+    def begin(self) -> None:
+        """Raises as `Shard.begin` does."""
+        self.shard.begin(self)
+
+    def finish(self) -> None:
+        """Raises as `Shard.finish` does."""
+        self.shard.finish(self)
+
 
 Stored: TypeAlias = Callable[[Work, int], None]
 """Called after each commit: what was stored, and how long that took with all tries, in ns."""

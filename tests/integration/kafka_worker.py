@@ -15,7 +15,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,11 +35,12 @@ from streams.kafka_settings import KafkaSettings
 from streams.keys import Keys
 from streams.metrics import Metrics
 from streams.outbox import encode
-from streams.ownership import Claim, HeldShard
+from streams.ownership import Claim, Commit, HeldShard
 from streams.rows import Rows
 from streams.shard import Work
 from streams.step import Engine, run
 from streams.store import Command, Connection, StoreAddress
+from tests.at_once import AtOnce
 
 
 def engine_of(rules: bytes) -> Engine:
@@ -74,7 +74,7 @@ class NaiveShard:
     def look(self) -> None:
         """There is no fence to look at."""
 
-    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+    def step(self, records: Records, offsets: dict[str, str]) -> AtOnce:
         del offsets  # Kafka keeps them, a second late
         decoded = decode(records)
         self.rows.keep_layout(self.engine.plan.layout)
@@ -99,7 +99,7 @@ class NaiveShard:
         def commit() -> None:
             self.connection.ask(commands)
 
-        return commit
+        return AtOnce(commit)
 
     def close(self) -> None:
         self.connection.close()
@@ -137,7 +137,7 @@ def dying_between_send_and_reply(claim: Claim) -> Claim:
         shard = claim(number, generation, forced)
         step = shard.step
 
-        def marked_step(records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+        def marked_step(records: Records, offsets: dict[str, str]) -> Commit:
             commit = step(records, offsets)
             if is_marked and isinstance(commit, Work):
                 commit.shard.begin(commit)

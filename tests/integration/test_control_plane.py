@@ -13,8 +13,9 @@ from confluent_kafka import Producer
 
 from streams import control_plane, topics
 from streams.control_plane import GroupApp
-from streams.data_plane import DataPlane, Target
+from streams.data_plane import DataPlane
 from streams.kafka_settings import KafkaSettings
+from streams.ownership import Target
 from tests.integration.kafka_broker import KafkaBroker
 
 PARTITIONS = 4

@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +17,7 @@ from streams.redis_appender import RedisAppender
 from streams.redis_log import OBSERVE_MS, TOPIC, RedisLog
 from streams.store import Connection, StoreAddress, list_of
 from streams.store_async import AsyncConnection
+from tests.at_once import AtOnce
 from tests.integration.embedded import (
     FIRST_ORDER,
     Recorder,
@@ -166,7 +166,7 @@ class FullShard:
     def look(self) -> None:
         """It is as it was left."""
 
-    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+    def step(self, records: Records, offsets: dict[str, str]) -> AtOnce:
         raise AssertionError((records, offsets))
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from processors.batch import Records
 from streams.data_plane import DataPlane
 from streams.errors import FencedError, LogDownError, MismatchError, StoreDownError, StoreError
 from streams.ownership import Claims
+from tests.at_once import AtOnce
 from tests.streams.memory_log import MemoryConsumer, MemoryLog
 
 TOPICS = ("clicks", "orders", "service")
@@ -56,7 +57,7 @@ class MemoryShard:
     def is_full(self) -> bool:
         return self.number in self.store.full
 
-    def step(self, records: Records, offsets: dict[str, str]) -> Callable[[], None]:
+    def step(self, records: Records, offsets: dict[str, str]) -> AtOnce:
         self.steps_count += 1
         values = [value or b"" for value in records.values]
 
@@ -69,7 +70,7 @@ class MemoryShard:
             self.store.folded.setdefault(self.number, []).extend(values)
             self.store.fences[self.number] = self.left = dict(offsets)
 
-        return commit
+        return AtOnce(commit)
 
     def close(self) -> None:
         self.is_closed = True

@@ -1,7 +1,7 @@
 """Where a shard begins: at its fence, or not at all where the log no longer holds that."""
 
-from streams.data_plane import ASK_MS, Target
-from streams.ownership import RETRY_MS
+from streams.data_plane import ASK_MS
+from streams.ownership import RETRY_MS, Target
 from tests.streams.plane_bench import Bench, filled
 
 
@@ -45,10 +45,10 @@ def test_a_fence_beyond_the_end_of_the_log_is_a_gap_too() -> None:
 
 def test_retention_that_overtakes_a_running_shard_is_found() -> None:
     """The client library says it once and is then silent for ever."""
-    bench = Bench(filled(*(("clicks", 0, at_ms) for at_ms in range(20))), chunk=5)
+    bench = Bench(filled(*(("clicks", 0, at_ms) for at_ms in range(100))), chunk=5)
     bench.plane.aim(Target(1, frozenset({0})))
     bench.turn()
-    bench.log.firsts["clicks", 0] = 15
+    bench.log.firsts["clicks", 0] = 95
     bench.turn(2)
     bench.now_ms += RETRY_MS
     bench.turn()

@@ -4,9 +4,9 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from streams.align import LANE_RECORDS_MAX
-from streams.data_plane import ASK_MS, BATCH_MS_MAX, Target
+from streams.data_plane import ASK_MS, BATCH_MS_MAX
 from streams.errors import DamagedError, LogDownError, StaleError, StoreDownError
-from streams.ownership import RETRY_MS
+from streams.ownership import RETRY_MS, Target
 from streams.probes import STALL_MS_MAX, stalled
 from tests.streams.plane_bench import PATIENCE_MS, Bench, down, filled
 

@@ -1,8 +1,8 @@
 """Shards at rest: what Redis loses of theirs is found out before their next record."""
 
-from streams.data_plane import OBSERVE_MS, Target
+from streams.data_plane import OBSERVE_MS
 from streams.errors import DamagedError
-from streams.ownership import RETRY_MS
+from streams.ownership import RETRY_MS, Target
 from tests.streams.plane_bench import Bench, down, filled
 
 
@@ -61,3 +61,16 @@ def test_a_fence_that_is_damaged_meanwhile_stops_its_shard() -> None:
     later(bench, OBSERVE_MS)
 
     assert [each.state for each in bench.plane.statuses] == ["stopped"]
+
+
+def test_a_shard_that_waits_for_receivers_makes_progress() -> None:
+    """They may be away for hours; a restart would bring nothing but another claim."""
+    bench = Bench(filled(("clicks", 0, 1)))
+    bench.store.full = {0}
+    bench.plane.aim(Target(1, frozenset({0})))
+    bench.turn()
+    bench.now_ms += 60_000
+    bench.turn()
+    bench.plane.observe()
+
+    assert bench.plane.statuses[0].progress_ms == bench.now_ms

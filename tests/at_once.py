@@ -1,0 +1,20 @@
+"""A commit for shards of tests that store in one go."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """Does nothing when it is begun, and all of it when it is finished."""
+
+    store: Callable[[], None]
+
+    def begin(self) -> None:
+        """Nothing yet."""
+
+    def finish(self) -> None:
+        self.store()
+
+    def __call__(self) -> None:
+        self.store()
