@@ -74,3 +74,18 @@ def test_a_shard_that_waits_for_receivers_makes_progress() -> None:
     bench.plane.observe()
 
     assert bench.plane.statuses[0].progress_ms == bench.now_ms
+
+
+def test_one_shard_is_folded_while_the_commit_of_another_is_under_way() -> None:
+    """Else the thread would wait for Redis, once a shard."""
+    bench = Bench(filled(("clicks", 0, 1), ("clicks", 1, 1)))
+    folded: list[list[int]] = []
+
+    def stored(_number: int) -> None:
+        folded.append([shard.steps_count for shard in bench.store.owners.values()])
+
+    bench.store.on_commit = stored
+    bench.plane.aim(Target(1, frozenset({0, 1})))
+    bench.turn()
+
+    assert folded == [[1, 1], [1, 1]]
