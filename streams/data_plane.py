@@ -41,7 +41,6 @@ from streams.shard_status import ShardStatus, statuses_of
 OBSERVE_MS: Final = 1_000  # lag is told this often
 ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
 POLLS_A_BATCH: Final = RECORDS_MAX // POLL_RECORDS_MAX
-ROUNDS_MAX: Final = 8  # of folding before commits are waited for
 BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
 logger = logging.getLogger(__name__)
@@ -214,18 +213,11 @@ class DataPlane:
             logger.warning("Kafka: %s", error)
 
     def _advance(self, target: Target) -> None:
-        """Fold a batch of each feed while others' commits are under way, and what comes meanwhile."""
+        """Fold a batch of each feed, while the commits of the feeds before it are under way."""
         self._has_more = False
-        for _ in range(ROUNDS_MAX):
-            for number, feed in list(self._feeds.items()):
-                if feed.alignment.buffered:
-                    self._try(number, partial(self._fold, target, number, feed))
-            if not self._flights or self._has_more or self._target is not target:
-                break
-            messages = self._polling.messages(at_once=True, briefly=False)
-            if not messages:
-                break
-            self._distribute(messages)
+        for number, feed in list(self._feeds.items()):
+            if feed.alignment.buffered:
+                self._try(number, partial(self._fold, target, number, feed))
         for number in list(self._flights):
             self._try(number, partial(self._land, target, number))
 
@@ -237,8 +229,6 @@ class DataPlane:
 
     def _fold(self, target: Target, number: int, feed: Feed) -> None:
         """Fold the next batch of a shard, if there is one, and begin its commit."""
-        if number in self._flights:
-            self._land(target, number)
         shard, wanted = self._shards[number], lambda: self._target is target
         if self._patience.until_done(shard.is_full, wanted):
             feed.regulate(self._consumer)  # what was fetched meanwhile came on top of what waits
