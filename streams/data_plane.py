@@ -137,6 +137,8 @@ class DataPlane:
             self.busy = False
         if now_ms - self._observed_ms >= OBSERVE_MS:
             self._observed_ms = now_ms
+            for feed in self._feeds.values():
+                feed.wake(self._consumer)
             self._look()
             self.observe()
 

@@ -21,6 +21,8 @@ from streams.messages import offset_of, records_of, times_of
 
 MARKERS_MAX: Final = 8  # one a transaction; more missing offsets are a fault, not markers
 
+SILENT_LOOKS_MAX: Final = 30
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,6 +34,8 @@ class Partitions(Protocol):
     ) -> tuple[int, int]: ...
     def pause(self, partitions: list[TopicPartition]) -> None: ...
     def resume(self, partitions: list[TopicPartition]) -> None: ...
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None: ...
+    def incremental_unassign(self, partitions: list[TopicPartition]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Feed:
         self._ends = [each.end for each in beginnings]
         self._paused: set[int] = set()
         self._markers = [0] * len(beginnings)  # offsets before the end that were no records
+        self._silent = [0] * len(beginnings)  # looks since the topic was given or assigned last
 
     def add(self, topic: str, messages: Sequence[Message]) -> None:
         """Buffer messages of one partition, as they come from the consumer."""
@@ -89,6 +94,7 @@ class Feed:
             if not messages:
                 return
         self._read[index] = offset_of(messages[-1]) + 1
+        self._silent[index] = 0
         self.alignment.add(index, messages, times_of(messages), size_bytes=sum(map(len, messages)))
 
     def batch(self, consumer: Partitions, limit: int, now: Now) -> Batch | None:
@@ -146,6 +152,20 @@ class Feed:
             elif self.alignment.full(index):
                 self._paused.add(index)
                 consumer.pause([partition])
+
+    def wake(self, consumer: Partitions) -> None:
+        """Assign anew, from where we are, what was silent at so many looks; to be called each second.
+
+        librdkafka may forget to fetch a partition whose broker was away (its issue 5153). What it knows
+        of the partition's end is then old too: without this, nobody would ever find out.
+        """
+        for index, partition in enumerate(self.partitions):
+            self._silent[index] += 1
+            if self._silent[index] >= SILENT_LOOKS_MAX and index not in self._paused:
+                self._silent[index] = 0
+                consumer.incremental_unassign([partition])
+                here = TopicPartition(partition.topic, self.number, self._read[index])
+                consumer.incremental_assign([here])
 
     def lag(self, consumer: Partitions, now_ms: int) -> dict[str, Lag]:
         """How far each topic is behind; `now_ms` is wall time."""

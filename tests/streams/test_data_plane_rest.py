@@ -2,7 +2,9 @@
 
 from streams.data_plane import OBSERVE_MS
 from streams.errors import DamagedError
+from streams.feed import SILENT_LOOKS_MAX
 from streams.ownership import RETRY_MS, Target
+from tests.streams.memory_log import UNKNOWN
 from tests.streams.plane_bench import Bench, down, filled
 
 
@@ -89,3 +91,18 @@ def test_one_shard_is_folded_while_the_commit_of_another_is_under_way() -> None:
     bench.turn()
 
     assert folded == [[1, 1], [1, 1]]
+
+
+def test_a_partition_that_the_client_has_forgotten_is_read_again() -> None:
+    """A broker was away, and librdkafka says nothing of its partition any more."""
+    bench = resting()
+    place = ("clicks", 0)
+    bench.consumer.positions[place] = UNKNOWN  # it fetches nothing, and no error comes
+    bench.log.append(*place, b"later", 2)
+    for _ in range(SILENT_LOOKS_MAX):
+        bench.now_ms += OBSERVE_MS
+        bench.turn()
+    bench.turn()
+
+    assert bench.store.folded[0] == [b"clicks 1", b"later"]
+    assert bench.store.claims == [(0, 1, False)]
