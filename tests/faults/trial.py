@@ -22,6 +22,7 @@ from tests.faults.experiment import PROMISED, Experiment, Outcome, Run, load
 from tests.machine import ROOT
 
 CPU_INFO: Final = Path("/proc/cpuinfo")
+TOLD_MAX: Final = 10  # of thousands of things that are wrong, ten show it
 Row = Mapping[str, object]
 
 
@@ -57,7 +58,7 @@ def attempt(experiment: Experiment, run: Run) -> tuple[Outcome, str]:
         say(traceback.format_exc())
         return Outcome(0, 0, 0, 0, 0, 0, 0, 0, 0, None, None), f"{type(error).__name__}: {error}"
     say(f"{way}: {story(found)}; {time.monotonic() - began:.0f} s")
-    for each in found.wrong[:10]:
+    for each in found.wrong[:TOLD_MAX]:
         say(f"{way}: {each}")
     return found, ""
 
@@ -95,7 +96,7 @@ def tried(experiment: Experiment, seed: int, scale: float, folder: Path) -> Row:
     naive, naive_error = attempt(experiment, naive_run)
     run = Run(seed, scale, folder / "real", naive=False, say=say)
     real, error = attempt(experiment, run)
-    wrong = [*real.wrong, *faults_of(real, run, experiment.name)] if not error else [error]
+    wrong = [*real.wrong[:TOLD_MAX], *faults_of(real, run, experiment.name)] if not error else [error]
     if naive_error:
         wrong.append(f"The naive run ended with {naive_error}")
     elif not (naive.missing or naive.surplus or naive.wrong):
@@ -121,7 +122,7 @@ def tried(experiment: Experiment, seed: int, scale: float, folder: Path) -> Row:
         "naive_faults": naive.faults,
         "naive_missing": naive.missing,
         "naive_surplus": naive.surplus,
-        "naive_wrong": list(naive.wrong),
+        "naive_wrong": list(naive.wrong[:TOLD_MAX]),
         "seconds": round(time.monotonic() - began, 1),
         "ok": not wrong,
         "machine": machine(),
