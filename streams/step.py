@@ -154,10 +154,9 @@ def run(
         encode: whether rows and views are wanted of each batch; a replay keeps the rows in the table
             and packs those that it drops.
     """
-    events = decoded.events
-    if not events:
+    events, count = decoded.events, len(decoded.events)
+    if not count:
         return Outcome([], [], [], [], [], [], 0, 0, 0, 0, (0,) * len(STAGES))
-    count = len(events)
     buffers = engine.buffers(count)
     registers, status, programs = buffers.registers, buffers.status, engine.plan.programs
     marks = [perf_counter_ns()]

@@ -109,8 +109,8 @@ def test_every_row_is_appended_in_order_or_reported_with_its_number(tmp_path: Pa
 
 def test_what_broke_off_goes_on_where_it_was_durable(tmp_path: Path) -> None:
     """Nothing is left out, and only what was under way is sent twice."""
-    file = lines_file(tmp_path, [line(number) for number in range(12_000)])
-    first, second = MemoryAppender(breaks_after=11), MemoryAppender()
+    file = lines_file(tmp_path, [line(number) for number in range(24_000)])
+    first, second = MemoryAppender(breaks_after=21), MemoryAppender()
 
     with pytest.raises(AppendError):
         asyncio.run(on_its_own_clock(file, first, ManualClock(NOW_MS)))
@@ -120,9 +120,9 @@ def test_what_broke_off_goes_on_where_it_was_durable(tmp_path: Path) -> None:
     done = fill(file, second)
 
     assert [event.id for event in first.events[: checkpoint.rows] + second.events] == [
-        f"e{number}" for number in range(12_000)
+        f"e{number}" for number in range(24_000)
     ]
-    assert (done.resumed_at, done.rows, done.sent) == (checkpoint.rows, 12_000, 12_000)
+    assert (done.resumed_at, done.rows, done.sent) == (checkpoint.rows, 24_000, 24_000)
 
 
 def test_a_finished_source_is_not_sent_again_unless_asked(tmp_path: Path) -> None:
