@@ -96,7 +96,9 @@ def tried(experiment: Experiment, seed: int, scale: float, folder: Path) -> Row:
     naive, naive_error = attempt(experiment, naive_run)
     run = Run(seed, scale, folder / "real", naive=False, say=say)
     real, error = attempt(experiment, run)
-    wrong = [*real.wrong[:TOLD_MAX], *faults_of(real, run, experiment.name)] if not error else [error]
+    wrong = (
+        [*real.wrong[:TOLD_MAX], *faults_of(real, run, experiment.name)] if not error else [error]
+    )
     if naive_error:
         wrong.append(f"The naive run ended with {naive_error}")
     elif not (naive.missing or naive.surplus or naive.wrong):
