@@ -85,6 +85,8 @@ class Outcome:
     figures: Mapping[str, float] = field(default_factory=dict)
     """Further figures by name; units end the name."""
     wrong: tuple[str, ...] = ()
+    slow: tuple[str, ...] = ()
+    """What took longer than promised, and only that: smaller runs are then measured once more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """An experiment is tried: first the naive way, which must fail, then ours, which must not.
 
 Promise   The row of an experiment is `ok` only where the naive run came out wrong by the same check,
-          all faults were injected, and nothing was wrong in the real run. An exception is a failure.
+          all faults were injected, and nothing was wrong in the real run. What is counted must be right at
+          once; what is only too slow is, below full scale, measured once more. An exception is a failure.
 How       Runs as a script in a process of its own: FILE SEED SCALE FOLDER. Leaves row.json in FOLDER.
 Not here  Lanes, time limits, the results file (run.py).
 """
@@ -10,6 +11,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -58,7 +60,7 @@ def attempt(experiment: Experiment, run: Run) -> tuple[Outcome, str]:
         say(traceback.format_exc())
         return Outcome(0, 0, 0, 0, 0, 0, 0, 0, 0, None, None), f"{type(error).__name__}: {error}"
     say(f"{way}: {story(found)}; {time.monotonic() - began:.0f} s")
-    for each in found.wrong[:TOLD_MAX]:
+    for each in (*found.wrong[:TOLD_MAX], *found.slow[:TOLD_MAX]):
         say(f"{way}: {each}")
     return found, ""
 
@@ -96,12 +98,15 @@ def tried(experiment: Experiment, seed: int, scale: float, folder: Path) -> Row:
     naive, naive_error = attempt(experiment, naive_run)
     run = Run(seed, scale, folder / "real", naive=False, say=say)
     real, error = attempt(experiment, run)
-    wrong = (
-        [*real.wrong[:TOLD_MAX], *faults_of(real, run, experiment.name)] if not error else [error]
-    )
+    if real.slow and not (real.wrong or real.missing or real.surplus) and scale < 1:
+        say("slower than promised; the machine is shared, so it is measured once more")
+        shutil.rmtree(run.folder)
+        real, error = attempt(experiment, run)
+    told = [*real.wrong[:TOLD_MAX], *real.slow[:TOLD_MAX]]
+    wrong = [error] if error else [*told, *faults_of(real, run, experiment.name)]
     if naive_error:
         wrong.append(f"The naive run ended with {naive_error}")
-    elif not (naive.missing or naive.surplus or naive.wrong):
+    elif not (naive.missing or naive.surplus or naive.wrong or naive.slow):
         wrong.append("The naive way passes, so this shows nothing.")
     return {
         "experiment": experiment.name,
@@ -124,7 +129,7 @@ def tried(experiment: Experiment, seed: int, scale: float, folder: Path) -> Row:
         "naive_faults": naive.faults,
         "naive_missing": naive.missing,
         "naive_surplus": naive.surplus,
-        "naive_wrong": list(naive.wrong[:TOLD_MAX]),
+        "naive_wrong": [*naive.wrong[:TOLD_MAX], *naive.slow[:TOLD_MAX]],
         "seconds": round(time.monotonic() - began, 1),
         "ok": not wrong,
         "machine": machine(),

@@ -69,6 +69,7 @@ class Part:
     stall_ms_max: float = 0.0
     found: Verdict = NOTHING
     wrong: list[str] = field(default_factory=list)
+    slow: list[str] = field(default_factory=list)
 
     def recovers(self, workers: Rig, sender: Sender, words: str) -> None:
         """Wait until all that was sent before now is committed, and write down how long it took."""
@@ -87,7 +88,7 @@ class Part:
         took_s = time.monotonic() - since
         self.recoveries_ms.append(took_s * 1_000)
         if took_s > PROGRESS_SECONDS_MAX:
-            self.wrong.append(f"After {words} it took {took_s:.1f} s until all was committed.")
+            self.slow.append(f"After {words} it took {took_s:.1f} s until all was committed.")
 
 
 def events_of(run: Run) -> Iterator[Told]:
@@ -118,6 +119,7 @@ def run(run: Run) -> Outcome:
             "errors": parts[1].faults.total(),
         },
         wrong=tuple(line for each in parts for line in (*each.wrong, *each.found.wrong)),
+        slow=tuple(line for each in parts for line in each.slow),
     )
 
 

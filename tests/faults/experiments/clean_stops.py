@@ -197,9 +197,6 @@ def wrong_of(group: Group) -> Iterator[str]:
     """What is not as promised."""
     yield from (*group.found.wrong, *group.course.wrong)
     yield from (f"A worker ended with {code}." for code in group.codes if code)
-    slowest = max(group.stop_seconds, default=0.0)
-    if slowest > STOP_SECONDS_MAX:
-        yield f"A stop took {slowest:.1f} s."
     records = group.offered + group.letters
     if group.course.claims and group.course.records != records:
         yield f"Commits went over {group.course.records} records; there are {records}."
@@ -234,6 +231,7 @@ def outcome(groups: Sequence[Group]) -> Outcome:
             "dead_letters": sum(each.letters for each in groups),
         },
         wrong=tuple(line for each in groups for line in wrong_of(each)),
+        slow=tuple(f"A stop took {each:.1f} s." for each in seconds if each > STOP_SECONDS_MAX),
     )
 
 

@@ -204,17 +204,17 @@ def outcome(
     memory_mb = resident_mb["bad"] - resident_mb["good"]
     hanging, flapping = (books.requests["bad", name] for name in (HANGING, FLAPPING))
     faults = sum(not one.takes for one in (*hanging, *flapping))
-    wrong = []
+    wrong, slow = [], []
     if missing:
         wrong.append(f"{missing:,} actions are neither taken nor kept.")
     if late:
         wrong.append(f"{late:,} actions for receivers that are well were not taken in time.")
     if growth > GROWTH_MAX:
-        wrong.append(f"The p99 of the healthy is {bad:.1f} ms, and {good:.1f} ms without the bad.")
+        slow.append(f"The p99 of the healthy is {bad:.1f} ms, and {good:.1f} ms without the bad.")
     if memory_mb > MEMORY_MB_MAX:
         wrong.append(f"{memory_mb:.1f} MB more memory than without the bad ones.")
     if opened_s > OPEN_SECONDS_MAX:
-        wrong.append(f"The hanging one was left alone only after {opened_s:.1f} s.")
+        slow.append(f"The hanging one was left alone only after {opened_s:.1f} s.")
     return Outcome(
         faults=faults,
         offered=count,
@@ -236,6 +236,7 @@ def outcome(
             "asked_the_hanging": len(hanging),
         },
         wrong=tuple(wrong),
+        slow=tuple(slow),
     )
 
 

@@ -14,7 +14,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,14 +169,14 @@ def poisoned(run: Run, site: Site) -> Outcome:
             run.say("read to the end")
         refused = sum(load.is_refused(each) for each in POISON if each.name == "5 MB")
     found = timing(load, msgspec.json.decode(file.read_bytes()))
-    wrong = []
+    slow = []
     # Few pairs have a wide median: then what counts is what it is at least.
     growth = found.growth if run.of(PAIRS) >= PAIRS else found.growth_surely
     if growth > GROWTH_MAX:
-        wrong.append(f"The 99th percentile of the others grows by {growth:.1%}.")
+        slow.append(f"The 99th percentile of the others grows by {growth:.1%}.")
     # What the machine does to a load without poison is nothing that poison does.
     if found.poisoned_stall_ms > max(STALL_MS_MAX, found.clean_stall_ms):
-        wrong.append(f"Nothing was committed for {found.poisoned_stall_ms:.0f} ms.")
+        slow.append(f"Nothing was committed for {found.poisoned_stall_ms:.0f} ms.")
     figures = {
         "p99_growth_percent": round(found.growth * 100, 1),
         "p99_growth_percent_surely": round(found.growth_surely * 100, 1),
@@ -187,7 +187,7 @@ def poisoned(run: Run, site: Site) -> Outcome:
         "stall_clean_ms": round(found.clean_stall_ms, 1),
         "refused_by_the_topic": refused,
     }
-    return judged(load, figures, wrong, found.poisoned_stall_ms)
+    return replace(judged(load, figures, found.poisoned_stall_ms), slow=tuple(slow))
 
 
 def naive(run: Run, site: Site) -> Outcome:
@@ -197,21 +197,18 @@ def naive(run: Run, site: Site) -> Outcome:
     with running(run.folder / "consumer.log", *consumer):
         send_all(load, 1)
         site.wait_until_read(SECONDS_MAX, naive=True)
-    return judged(load, {}, [], None)
+    return judged(load, {}, None)
 
 
-def judged(
-    load: Load, figures: dict[str, float], wrong: list[str], stall_ms: float | None
-) -> Outcome:
+def judged(load: Load, figures: dict[str, float], stall_ms: float | None) -> Outcome:
     """Hold what was sent beside the dead-letter topic and beside Redis."""
     site = load.site
-    letters, bad_letters = letters_wrong(load, records(site.settings, site.settings.dead_letters))
+    letters, wrong = letters_wrong(load, records(site.settings, site.settings.dead_letters))
     lost = [place for place in load.bad if not letters[place]]
     double = sum(count - 1 for count in letters.values())
     strange = sum(place not in load.bad for place in letters)
     with site.redis.client() as client:
         found = verdict(expected(load.good), stored(client))
-    wrong += bad_letters
     wrong += [f"{len(lost)} poison records are not in the dead-letter topic."] if lost else []
     wrong += [f"{double} dead letters are there again."] if double else []
     return Outcome(

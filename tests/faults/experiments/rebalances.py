@@ -203,8 +203,9 @@ def run(run: Run) -> Outcome:
     stalls = stalls_ms(history, found.changes, end)
     worst = p99(stalls)
     wrong = [*found.failures, *inverted[:10], *said.wrong]
+    slow = []
     if worst is not None and worst > STALL_MS_P99:
-        wrong.append(f"A shard stood still for {worst:.0f} ms (p99), at most {STALL_MS_P99:.0f}.")
+        slow.append(f"A shard stood still for {worst:.0f} ms (p99), at most {STALL_MS_P99:.0f}.")
     return Outcome(
         faults=len(found.changes),
         offered=len(sender.sent),
@@ -222,6 +223,7 @@ def run(run: Run) -> Outcome:
             "events_per_second": round(len(sender.sent) / (end - began)),
         },
         wrong=tuple(wrong),
+        slow=tuple(slow),
     )
 
 

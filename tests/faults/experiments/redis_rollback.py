@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -158,6 +158,7 @@ class Told:
 
     recoveries: list[Recovery] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    slow: list[str] = field(default_factory=list)
     behind: int = 0
     fallen_back: int = 0  # shards, over all rollbacks
     seconds_a_million: float = 0.0  # of the last one, once its shards were claimed again
@@ -204,7 +205,10 @@ def real(run: Run) -> Outcome:
                 "healed_seconds_a_million": found.seconds_a_million,
                 "noticed_at_rest_seconds": found.noticed_seconds,
             }
-            return outcome(client, inbox, sender.sent, found.recoveries, figures, found.wrong)
+            return replace(
+                outcome(client, inbox, sender.sent, found.recoveries, figures, found.wrong),
+                slow=tuple(found.slow),
+            )
 
 
 def rewind(redis: Rewinder, workers: Installed, found: Told, *, older: bool) -> None:
@@ -250,7 +254,7 @@ def heal(
     found.fallen_back += len(lost)
     limit = NOTICED_SECONDS + behind * HEALED_SECONDS_A_MILLION / 1_000_000
     if now - back > limit:
-        found.wrong.append(f"{behind} events behind, and healed in {now - back:.2f} s")
+        found.slow.append(f"{behind} events behind, and healed in {now - back:.2f} s")
     if quiet:
         found.seconds_a_million = (now - claimed) * 1_000_000 / behind
         found.noticed_seconds = claimed - back

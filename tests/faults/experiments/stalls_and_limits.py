@@ -58,6 +58,7 @@ class Watch:
     recovered_s: list[float] = field(default_factory=list)
     catch_up: list[float] = field(default_factory=list)  # times the rate
     wrong: list[str] = field(default_factory=list)
+    slow: list[str] = field(default_factory=list)
 
     def look(self) -> None:
         self.resident_kb_max = max(self.resident_kb_max, self.worker.resident_kb())
@@ -72,7 +73,7 @@ class Watch:
         seconds = until(is_told, f"not ready while {what}", SECONDS_MAX)
         self.not_ready_s.append(seconds)
         if seconds > NOT_READY_SECONDS_MAX:
-            self.wrong.append(f"It takes {seconds:.1f} s to be not ready while {what}.")
+            self.slow.append(f"It takes {seconds:.1f} s to be not ready while {what}.")
 
     def committed(self) -> int:
         """How many events are behind the fences."""
@@ -91,7 +92,7 @@ class Watch:
         self.recovered_s.append(seconds)
         self.catch_up.append(rate)
         if rate < CATCH_UP_MIN:
-            self.wrong.append(f"It catches up at {rate:.1f} times the rate after {what}.")
+            self.slow.append(f"It catches up at {rate:.1f} times the rate after {what}.")
         until(self.worker.is_ready, f"ready after {what}", SECONDS_MAX)
 
 
@@ -234,6 +235,7 @@ def real(run: Run, site: Site, hook: Door) -> Outcome:
             "rss_growth_mb": round(growth_kb / 1024, 1),
         },
         wrong=(*watch.wrong, *outcome.wrong),
+        slow=tuple(watch.slow),
     )
 
 
