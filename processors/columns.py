@@ -3,7 +3,8 @@
 Promise   A test on a text field runs once per distinct text, whatever the number of events and tests.
 How       Each text field has a dictionary text -> code and a matrix of answers, one row a code; filling
           a batch is a dictionary lookup an event and one copy of answers.
-Limits    TEXTS_MAX distinct texts a field are remembered; beyond that the memory starts afresh.
+Limits    TEXTS_MAX distinct texts a field are remembered, or TEXTS_CHARS_MAX of characters; beyond that
+          the memory starts afresh.
 Not here  Which registers there are (plan.py).
 """
 
@@ -23,6 +24,7 @@ from processors.spans import SPANS, Columns
 from processors.text_table import NOT_HERE, TextTable
 
 TEXTS_MAX: Final = 65_536
+TEXTS_CHARS_MAX: Final = 4_000_000  # of a field, all texts together
 HASH_BITS: Final = 52  # exact in a float64
 _NO_SEEDS: Final = np.zeros(0, dtype=np.int64)
 _ACTION_SPAN: Final = SPANS.index("action")
@@ -68,6 +70,7 @@ class _Texts(dict[TextKey, int]):
         self.get_key: Callable[[Event], TextKey] = both
         self.span = SPANS.index("action" if field == ACTION else field)
         self.table = TextTable()  # some of the same, for texts that are no objects
+        self.chars_count = 0
         self.tests = [passes for passes, _ in tests]
         self.hashed = hashed is not None
         targets = [number for _, number in tests] + ([] if hashed is None else [hashed])
@@ -85,12 +88,14 @@ class _Texts(dict[TextKey, int]):
             answers.append(float("nan") if text is None else text_hash(text))
         self.answers[code] = answers
         self[key] = code
+        self.chars_count += len(text or "")
         return code
 
     def forget(self) -> None:
         """Start afresh."""
         self.clear()
         self.table.clear()
+        self.chars_count = 0
 
     def look_up(self, columns: Columns, events: Events, codes: Integers) -> None:
         """Fill in the codes of a scanned batch."""
@@ -130,7 +135,7 @@ class EventColumns:
         """Write every event register for these events.
 
         Args:
-            events: looked at only where there are no columns.
+            events: looked at where there are no columns, and those that are unusual.
             registers: shape (registers, at least the number of events).
             codes: scratch space of at least the number of events.
             columns: of the same events, where they were scanned.
@@ -148,7 +153,7 @@ class EventColumns:
                     _MISSING if (value := get(event)) is None else value for event in events
                 ]
         for texts in self._texts:
-            if len(texts) > TEXTS_MAX:
+            if len(texts) > TEXTS_MAX or texts.chars_count > TEXTS_CHARS_MAX:
                 texts.forget()
             get_key = texts.get_key
             if columns is not None:

@@ -224,6 +224,9 @@ def _scan(
     return found
 
 
+assert RECORDS_MAX * EVENT_BYTES_MAX < 2**31, "where a text stands must fit 32 bits"
+
+
 class Scan:
     """The columns of one batch after another; each has room for `size` records."""
 
@@ -240,7 +243,9 @@ class Scan:
     def read(self, values: Sequence[bytes | None], times_ms: Sequence[int]) -> Columns:
         """The columns of these records; those that are not plain are told by `unusual`."""
         there = [value or b"" for value in values] if None in values else values
-        joined = bytearray().join(there)  # type: ignore[arg-type]  # none of them is None
+        if max(map(len, there)) > EVENT_BYTES_MAX:  # type: ignore[arg-type]  # none of them is None
+            there = [b"" if len(value or b"") > EVENT_BYTES_MAX else value for value in there]
+        joined = bytearray().join(there)  # type: ignore[arg-type]  # the same
         sizes = np.fromiter(map(len, there), dtype=np.int64, count=len(values))  # type: ignore[arg-type]  # the same
         data = np.frombuffer(joined, dtype=np.uint8)
         with np.errstate(over="ignore"):  # where numba is off, numpy warns of hashes that wrap

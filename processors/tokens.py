@@ -19,6 +19,7 @@ NULL: Final = ord("n")
 _DOT, _SPACE = ord("."), ord(" ")
 _EXACT: Final = 1 << 53
 DIGITS_MAX: Final = 18  # fit an int64
+assert 10**DIGITS_MAX < 2**63, "the digits must fit an int64"
 POWERS: Final = np.array([10.0**k for k in range(DIGITS_MAX + 1)])  # exact up to 10^22
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -33,8 +34,9 @@ def _ends_of_text() -> Bytes:
 
 
 _TEXT_ENDS: Final = _ends_of_text()
-_LITERALS: Final = np.array([[*each.ljust(5, b"\0")] for each in (b"null", b"true", b"false")])
-_LITERALS_U1: Final = _LITERALS.astype(np.uint8)
+_LITERALS: Final = np.array(
+    [[*each.ljust(5, b"\0")] for each in (b"null", b"true", b"false")], dtype=np.uint8
+)
 
 
 @compiled("i8(u1[::1], i8, i8)")
@@ -98,8 +100,8 @@ def number_end(data: Bytes, at: int, end: int, whole: Integers) -> int:
 @compiled("i8(u1[::1], i8, i8)")
 def literal_end(data: Bytes, at: int, end: int) -> int:
     """Where null, true or false at `at` ends; -1 where it is none of them."""
-    for k in range(_LITERALS_U1.shape[0]):
-        length = 5 if _LITERALS_U1[k, 4] else 4
-        if at + length <= end and equals(data, at, length, _LITERALS_U1[k]):
+    for k in range(_LITERALS.shape[0]):
+        length = 5 if _LITERALS[k, 4] else 4
+        if at + length <= end and equals(data, at, length, _LITERALS[k]):
             return at + length
     return -1

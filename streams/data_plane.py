@@ -31,7 +31,7 @@ from streams.align import Now
 from streams.beginnings import beginnings
 from streams.errors import FencedError, GapError, MismatchError, StoreDownError, StoreError
 from streams.feed import Feed
-from streams.flight import Flight
+from streams.flight import Flight, limit_after
 from streams.messages import runs
 from streams.ownership import Claims, HeldShard, LogConsumer, Target, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
@@ -41,7 +41,6 @@ from streams.shard_status import ShardStatus, statuses_of
 OBSERVE_MS: Final = 1_000  # lag is told this often
 ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
 POLLS_A_BATCH: Final = RECORDS_MAX // POLL_RECORDS_MAX
-BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
 logger = logging.getLogger(__name__)
 
@@ -91,12 +90,12 @@ class DataPlane:
         """Publish a new target. What is in hand is finished first: wait until not `busy`."""
         self._target = target
 
-    def _beat(self) -> None:
-        self.beat_ms = self._now_ms()
-
     def halt(self) -> None:
         """Ask the loop to end."""
         self._halted.set()
+
+    def _beat(self) -> None:
+        self.beat_ms = self._now_ms()
 
     def run(self) -> None:
         """Turn until halted, then let go of everything."""
@@ -130,9 +129,13 @@ class DataPlane:
                     if not self._polling.has_more:
                         break
                     self._distribute(self._polling.messages(at_once=True, briefly=False))
+                    for feed in self._feeds.values():
+                        feed.regulate(self._consumer)
                 self._advance(target)
         except UnwantedError:
             logger.info("dropped a batch: the group has other plans")
+            self._drop()
+            self._held = Target()
         finally:
             self.busy = False
         if now_ms - self._observed_ms >= OBSERVE_MS:
@@ -218,25 +221,19 @@ class DataPlane:
         """Fold a batch of each feed, while the commits of the feeds before it are under way."""
         self._has_more = False
         for number, feed in list(self._feeds.items()):
-            if feed.alignment.buffered:
+            if feed.alignment.buffered and self._target is target:
                 self._try(number, partial(self._fold, target, number, feed))
-        for number in list(self._flights):
-            self._try(number, partial(self._land, target, number))
-
-    def _try(self, number: int, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except StoreError as error:
-            self._failed(number, error)
+        flights = list(self._flights.items())
+        for number, flight in flights:
+            self._try(number, partial(self._land, target, number, flight))
+        self._limit = limit_after(self._limit, [flight for _, flight in flights])
 
     def _fold(self, target: Target, number: int, feed: Feed) -> None:
         """Fold the next batch of a shard, if there is one, and begin its commit."""
         shard, wanted = self._shards[number], lambda: self._target is target
         if self._patience.until_done(shard.is_full, wanted):
             feed.regulate(self._consumer)  # what was fetched meanwhile came on top of what waits
-            self._progress_ms[number] = (
-                self._now_ms()
-            )  # it waits for receivers: a restart is no help
+            self._progress_ms[number] = self._now_ms()  # a restart would not help
             return
         started_ms = self._now_ms()
         batch = feed.batch(self._consumer, self._limit, Now(started_ms, self._polling.quiet_ms))
@@ -245,23 +242,29 @@ class DataPlane:
         count = len(batch.records.values)
         self._has_more = self._has_more or count >= self._limit
         commit = self._patience.until_done(lambda: shard.step(batch.records, batch.offsets), wanted)
-        self._flights[number] = Flight(commit, batch.positions, count, started_ms)
-        self._flights[number].begin(self._trouble)
+        flight = self._flights[number] = Flight(commit, batch.positions, count)
+        self._beat()
+        flight.begin(self._trouble)
+        flight.spent_ms = self._now_ms() - started_ms
 
-    def _land(self, target: Target, number: int) -> None:  # waits until its commit is stored
-        flight = self._flights.pop(number)
+    def _land(self, target: Target, number: int, flight: Flight) -> None:
+        del self._flights[number]
+        waiting_ms = self._now_ms()
         self._patience.until_done(flight.settle, lambda: self._target is target)
         now_ms = self._now_ms()
+        flight.spent_ms += now_ms - waiting_ms
         self.positions[number], self._progress_ms[number] = flight.positions, now_ms
-        if now_ms - flight.started_ms > BATCH_MS_MAX:
-            self._limit = max(1, min(self._limit, flight.records_count) // 2)
-        elif self._limit < RECORDS_MAX:
-            self._limit = min(RECORDS_MAX, self._limit * 2)
 
     def _look(self) -> None:
         """Look at shards at rest: what Redis has lost of theirs no commit would find out for hours."""
         resting = {n: self._shards[n] for n, f in self._feeds.items() if not f.alignment.buffered}
         for number, error in not_as_left(resting, self._beat).items():
+            self._failed(number, error)
+
+    def _try(self, number: int, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoreError as error:
             self._failed(number, error)
 
     def _failed(self, number: int, error: StoreError) -> None:

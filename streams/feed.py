@@ -21,7 +21,7 @@ from streams.messages import offset_of, records_of, times_of
 
 MARKERS_MAX: Final = 8  # one a transaction; more missing offsets are a fault, not markers
 
-SILENT_LOOKS_MAX: Final = 30
+SILENT_LOOKS_MAX: Final = 30  # as long as a thread may be silent before its worker counts as stuck
 
 logger = logging.getLogger(__name__)
 
@@ -164,8 +164,10 @@ class Feed:
             if self._silent[index] >= SILENT_LOOKS_MAX and index not in self._paused:
                 self._silent[index] = 0
                 consumer.incremental_unassign([partition])
-                here = TopicPartition(partition.topic, self.number, self._read[index])
-                consumer.incremental_assign([here])
+                # What is left up to the end are markers, which nobody is given.
+                is_at_end = self._read[index] + self._markers[index] == self._ends[index]
+                here = self._ends[index] if is_at_end else self._read[index]
+                consumer.incremental_assign([TopicPartition(partition.topic, self.number, here)])
 
     def lag(self, consumer: Partitions, now_ms: int) -> dict[str, Lag]:
         """How far each topic is behind; `now_ms` is wall time."""

@@ -1,6 +1,8 @@
 """Messages: many of librdkafka's at once, field by field.
 
 Promise   What a message says, for thousands at the price of a call of C each.
+How       Methods are mapped over the list; runs of one partition are found by its numbers.
+Limits    None of its own: as many as one poll brings.
 Not here  Polling (polling.py). What becomes of them (feed.py).
 """
 

@@ -61,8 +61,8 @@ def test_what_a_disabled_endpoint_missed_is_sent_again_once_it_is_enabled(tmp_pa
             up.until(lambda: len(came) == 4)
             up.until(lambda: not missed(tmp_path))
             states = {each["status"] for each in up.ask("/v1/actions").body["actions"]}
-            series = up.ask("/metrics").body
+            disabled = 'rapport_endpoints{state="disabled"} 0.0'
+            up.until(lambda: disabled in up.ask("/metrics").body)  # told each few seconds
 
     assert sorted(came) == ["e1", "e1", "e2", "e3"]
     assert states <= {"delivered", "pending"}
-    assert 'rapport_endpoints{state="disabled"} 0.0' in series

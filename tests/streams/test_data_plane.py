@@ -4,9 +4,11 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from streams.align import LANE_RECORDS_MAX
-from streams.data_plane import ASK_MS, BATCH_MS_MAX
+from streams.data_plane import ASK_MS
 from streams.errors import DamagedError, LogDownError, StaleError, StoreDownError
+from streams.flight import BATCH_MS_MAX
 from streams.ownership import RETRY_MS, Target
+from streams.polling import POLL_RECORDS_MAX
 from streams.probes import STALL_MS_MAX, stalled
 from tests.streams.plane_bench import PATIENCE_MS, Bench, down, filled
 
@@ -163,6 +165,16 @@ def test_while_actions_wait_for_delivery_memory_stays_bounded() -> None:
     bench.store.full = set()
     bench.turn(20)
     assert len(bench.store.folded[0]) == 2 * LANE_RECORDS_MAX
+
+
+def test_the_backlog_of_one_shard_stays_bounded_beside_many_others() -> None:
+    """A turn takes batches for all shards, and all that waits may be of one."""
+    bench = Bench(filled(*(("clicks", 0, 1) for _ in range(3 * LANE_RECORDS_MAX))), chunk=1 << 20)
+    bench.store.full = {0}
+    bench.plane.aim(Target(1, frozenset(range(16))))
+    bench.turn(4)
+
+    assert bench.plane._feeds[0].alignment.buffered <= LANE_RECORDS_MAX + POLL_RECORDS_MAX
 
 
 def test_a_topic_far_ahead_is_paused_and_goes_on_when_there_is_room() -> None:

@@ -1,0 +1,75 @@
+"""A flight lands once, whatever its commit meets."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from streams.errors import StoreDownError, StreamsError
+from streams.flight import BATCH_MS_MAX, Flight, limit_after
+
+
+@dataclass
+class Wavering:
+    """A commit that cannot be begun or finished at first."""
+
+    fails: set[str]
+    calls: list[str] = field(default_factory=list)
+
+    def _do(self, what: str) -> None:
+        self.calls.append(what)
+        if what in self.fails:
+            self.fails.remove(what)
+            raise StoreDownError("connection", "gone")
+
+    def begin(self) -> None:
+        self._do("begin")
+
+    def finish(self) -> None:
+        self._do("finish")
+
+    def __call__(self) -> None:
+        self._do("commit")
+
+
+def test_what_was_begun_is_finished() -> None:
+    commit, told = Wavering(set()), list[StreamsError]()
+    flight = Flight(commit, {}, 1)
+    flight.begin(told.append)
+    flight.settle()
+
+    assert commit.calls == ["begin", "finish"]
+    assert told == []
+
+
+def test_what_could_not_be_begun_is_committed_when_it_lands() -> None:
+    commit, told = Wavering({"begin"}), list[StreamsError]()
+    flight = Flight(commit, {}, 1)
+    flight.begin(told.append)
+    flight.settle()
+
+    assert commit.calls == ["begin", "commit"]
+    assert len(told) == 1
+
+
+def test_a_lost_reply_is_asked_for_by_another_commit() -> None:
+    """Finishing again would wait for a reply that never comes."""
+    commit = Wavering({"finish", "commit"})
+    flight = Flight(commit, {}, 1)
+    flight.begin(lambda _error: None)
+    with pytest.raises(StoreDownError):
+        flight.settle()
+    with pytest.raises(StoreDownError):
+        flight.settle()
+    flight.settle()
+
+    assert commit.calls == ["begin", "finish", "commit", "commit"]
+
+
+def test_the_slowest_flight_says_how_large_batches_may_be() -> None:
+    """One small batch beside a slow one must not make all batches small."""
+    slow = Flight(Wavering(set()), {}, 1_000, BATCH_MS_MAX + 1)
+    quick = Flight(Wavering(set()), {}, 1, 1)
+
+    assert limit_after(8_000, [quick, slow]) == 500
+    assert limit_after(500, [quick]) == 1_000
+    assert limit_after(500, []) == 500
