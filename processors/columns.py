@@ -2,7 +2,8 @@
 
 Promise   A test on a text field runs once per distinct text, whatever the number of events and tests.
 How       Each text field has a dictionary text -> code and a matrix of answers, one row a code; filling
-          a batch is a dictionary lookup an event and one copy of answers.
+          a batch is a lookup an event and one copy of answers. Texts of scanned events are looked up
+          where they stand (text_table.py), and only new ones become objects.
 Limits    TEXTS_MAX distinct texts a field are remembered, or TEXTS_CHARS_MAX of characters; beyond that
           the memory starts afresh.
 Not here  Which registers there are (plan.py).

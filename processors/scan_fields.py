@@ -2,6 +2,7 @@
 
 Promise   Exactly the fields of event.py, their limits, and its kinds.
 How       A perfect hash of the fields' names, found at import; the bytes are compared.
+Limits    Names of fields are told apart by their length and two letters; found at import or never.
 Not here  Walking over a record (scan.py).
 """
 

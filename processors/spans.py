@@ -1,6 +1,7 @@
 """Spans: the fields of a batch as columns, and its texts by where they stand in the records.
 
 Promise   Plain values. A text is not copied until somebody wants it.
+How       All records of a batch are joined; of each text there are its first byte and its length.
 Limits    Valid until the next batch is scanned: the arrays are used again.
 Not here  Who fills them (scan.py).
 """
