@@ -40,6 +40,7 @@ class OwnedShard:
         self._session = f"{nonce}.{next(_sessions)}"
         self._tried = 0  # writes
         self.known = 0  # the last of them that is known to be stored
+        self.before: tuple[str, int] | None = None  # the last write of who had the shard before
         self.number = number
         self.nonce = nonce
         self.last = last  # the newest sequence that we know of
@@ -116,7 +117,7 @@ class OwnedShard:
         cursor = min(left, default=(self.taken or 0) + 1) - 1
         new = {name: state for name, state in lanes.items() if self.lanes.get(name) != state}
         self._tried += 1
-        mark = Mark(self._session, self._tried, self.known)
+        mark = Mark(self._session, self._tried, self.known, self.before)
         return Changes(deliveries, settled, cursor, new, mark), parcels
 
     def has_lost(self, survey: Survey, known: int) -> bool:

@@ -52,7 +52,8 @@ class Mark:
 
     session: str  # of one reading of a shard's books
     number: int  # from 1
-    known: int  # the last of this session that is known to be stored; 0: none, so anything may be
+    known: int  # the last of this session that is known to be stored; 0: none
+    before: tuple[str, int] | None = None  # what was marked when the books were read
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,10 @@ class MemoryReceipts:
         if shard.nonce != nonce:
             raise FencedError(number, nonce, shard.nonce)
         mark = changes.mark
-        if mark is not None and mark.known:
+        if mark is not None:
             session, last = shard.marked or ("", 0)
-            if session != mark.session or last < mark.known:
+            is_ours = session == mark.session and last >= mark.known
+            if not is_ours and (mark.known or shard.marked != mark.before):
                 raise MismatchError(number, f"write {mark.known}", f"write {last}")
         self.writes_count += 1
         shard.lanes.update(changes.lanes)

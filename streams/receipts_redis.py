@@ -95,7 +95,10 @@ class RedisReceipts:
         keys = Keys.of(number)
         dead = dead_key(number)
         mark = changes.mark
-        named = ("", "", "") if mark is None else (mark.session, mark.number, mark.known)
+        named: tuple[Part, ...] = ("", "", "", "")
+        if mark is not None:
+            before = "" if mark.before is None else "{} {}".format(*mark.before)
+            named = (mark.session, mark.number, mark.known, before)
         arguments: list[Part] = [nonce, self._kept_max, *named]
         for command in commands(number, changes):
             arguments += (len(command), *command)

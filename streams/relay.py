@@ -176,6 +176,7 @@ class Relay:
         """Take what the outbox holds and we do not, oldest first, as long as there is room."""
         if shard.taken is None:
             survey = await self._survey(shard)
+            shard.before = survey.marked
             for name, state in survey.states.items():
                 self.dispatch.lane(name).restore(state)
             cursor = await self._receipts.cursor(shard.number)

@@ -41,11 +41,11 @@ def _write(session: Session, keys: Words, args: Words) -> Reply:
     owner = msgspec.json.decode(fence)
     if owner["nonce"] != args[0].decode():
         return [-1, f"{owner['epoch']}:{owner['nonce']}".encode()]
-    has_lost = _lost(session, keys[6], args[2:5])
+    has_lost = _lost(session, keys[6], args[2:6])
     if has_lost is not None:
         return [-2, has_lost]
     given = [*args[:-1], b"%d" % min(int(args[-1]), owner["outbox"])]
-    at = 5
+    at = 6
     while at < len(given):
         length = int(given[at])
         _call(session, *given[at + 1 : at + 1 + length])
@@ -66,13 +66,15 @@ def _write(session: Session, keys: Words, args: Words) -> Reply:
 
 def _lost(session: Session, key: bytes, mark: Words) -> bytes | None:
     """What is marked instead, where the write that the mark names is not there."""
-    name, _, known = mark
-    if not name or int(known) == 0:
+    name, _, known, before = mark
+    if not name:
         return None
     found = _call(session, b"GET", key)
-    marked = found if isinstance(found, bytes) else b"nothing"
+    marked = found if isinstance(found, bytes) else b""
     stored, _, number = marked.rpartition(b" ")
-    return marked if stored != name or int(number) < int(known) else None
+    is_ours = stored == name and int(number) >= int(known)
+    is_first = int(known) == 0 and marked == before
+    return None if is_ours or is_first else marked
 
 
 def _due(session: Session, keys: Words, args: Words) -> Reply:
