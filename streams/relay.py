@@ -180,8 +180,7 @@ class Relay:
             for name, state in survey.states.items():
                 self.dispatch.lane(name).restore(state)
             cursor = await self._receipts.cursor(shard.number)
-            # A cursor above the fence can only come from outside; what it hides must not stay hidden.
-            shard.taken = min(cursor, shard.last)
+            shard.taken = min(cursor, shard.last)  # above the fence it would hide what is to come
         while shard.is_behind and not shard.is_full and not self.dispatch.is_closing:
             first = shard.taken + 1
             last = min(shard.last, shard.taken + ENTRIES_AT_ONCE)
