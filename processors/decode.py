@@ -12,16 +12,13 @@ Not here  Duplicates and lateness, which need the profile (fold.py). Reasons and
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from processors.batch import DeadLetter, Decoded, Records
-from processors.event import EVENT_BYTES_MAX, FUTURE_MS_MAX, Event
+from processors.event import EVENT_BYTES_MAX, EVENTS, FUTURE_MS_MAX, Event
 from processors.fault import bytes_fault, event_fault, explain
 
 _BACKSLASH: Final = ord("\\")
 _BRACKET: Final = ord("[")
 AT_ONCE: Final = 32  # of a kilobyte each they are still no larger than one event may be
-_DECODER: Final = msgspec.json.Decoder(Event)
 
 
 def decode(records: Records) -> Decoded:
@@ -38,7 +35,7 @@ def decode(records: Records) -> Decoded:
     events: list[Event] = []
     dead: list[DeadLetter] = []
     refused: list[int] = []
-    read, keep, latest = _DECODER.decode, events.append, FUTURE_MS_MAX
+    read, keep, latest = EVENTS.decode, events.append, FUTURE_MS_MAX
     for first in range(0, len(records.values), AT_ONCE):
         values = records.values[first : first + AT_ONCE]
         times_ms = records.times_ms[first : first + AT_ONCE]
@@ -94,7 +91,7 @@ def _closely(value: bytes | None) -> Event:
     """
     if value is None or len(value) > EVENT_BYTES_MAX or bytes_fault(value):
         raise ValueError("the bytes are at fault")
-    return _DECODER.decode(value)
+    return EVENTS.decode(value)
 
 
 def _dead_letter(records: Records, index: int) -> DeadLetter:

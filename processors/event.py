@@ -67,6 +67,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     attributes: dict[str, Any] | None = None
 
 
+EVENTS: Final = msgspec.json.Decoder(Event)
+
 NUMBER_FIELDS: Final = ("amount", "items_count", "score", "sentiment")
 TEXT_FIELDS: Final = (
     "page",

@@ -20,6 +20,7 @@ from processors.event import (
     AMOUNT_MAX,
     DEPTH_MAX,
     EVENT_BYTES_MAX,
+    EVENTS,
     FUTURE_MS_MAX,
     ID_CHARS_MAX,
     KINDS,
@@ -83,7 +84,6 @@ _BACKSLASH: Final = ord("\\")
 _BRACKET: Final = ord("[")
 _LATIN: Final = 0xC2  # begins U+0080 to U+00BF in UTF-8, and so every control character above ASCII
 _NAMES = ("id", "action", "customer_id")
-_EVENTS = msgspec.json.Decoder(Event)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])  # checks that all of it is JSON
 # A string that is not closed runs to the end: looking for its end once per quote would be quadratic.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
@@ -131,7 +131,7 @@ def explain(value: bytes | None, time_ms: int) -> Fault | None:
         at_byte = int(place[1]) if place else len(value)
         return Fault("malformed", "", f"the record must be one JSON object: {error}", at_byte)
     try:
-        event = _EVENTS.decode(value)
+        event = EVENTS.decode(value)
     except msgspec.ValidationError as error:
         return _refusal(str(error), fields, value)
     return event_fault(event, value, time_ms)

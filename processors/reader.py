@@ -11,19 +11,16 @@ Not here  What is plain (scan.py), what is refused (decode.py).
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from processors.batch import DeadLetter, Decoded, Origin, Records
 from processors.columns import id_hashes
 from processors.decode import decode
-from processors.event import KINDS, NUMBER_FIELDS, Event
+from processors.event import EVENTS, KINDS, NUMBER_FIELDS, Event
 from processors.scan import Scan
 from processors.spans import Columns
 
 SCANNED_MIN: Final = 16  # below it, the calls cost more than they save
-
-_read: Final = msgspec.json.Decoder(Event).decode
 
 
 class _Later:
@@ -44,7 +41,7 @@ class _Later:
         record = self._indexes[index]
         event = self._known.get(record)
         if event is None:
-            event = self._known[record] = _read(self._values[record] or b"")
+            event = self._known[record] = EVENTS.decode(self._values[record] or b"")
         return event
 
     def __iter__(self) -> Iterator[Event]:

@@ -242,11 +242,12 @@ class Scan:
 
     def read(self, values: Sequence[bytes | None], times_ms: Sequence[int]) -> Columns:
         """The columns of these records; those that are not plain are told by `unusual`."""
-        there = [value or b"" for value in values] if None in values else values
-        if max(map(len, there)) > EVENT_BYTES_MAX:  # type: ignore[arg-type]  # none of them is None
-            there = [b"" if len(value or b"") > EVENT_BYTES_MAX else value for value in there]
-        joined = bytearray().join(there)  # type: ignore[arg-type]  # the same
-        sizes = np.fromiter(map(len, there), dtype=np.int64, count=len(values))  # type: ignore[arg-type]  # the same
+        there = [value or b"" for value in values]
+        sizes = np.fromiter(map(len, there), dtype=np.int64, count=len(there))
+        if sizes.max() > EVENT_BYTES_MAX:  # what is too large is not even joined
+            there = [value if len(value) <= EVENT_BYTES_MAX else b"" for value in there]
+            sizes[sizes > EVENT_BYTES_MAX] = 0
+        joined = bytearray().join(there)
         data = np.frombuffer(joined, dtype=np.uint8)
         with np.errstate(over="ignore"):  # where numba is off, numpy warns of hashes that wrap
             plain = _scan(

@@ -51,6 +51,7 @@ claimer             makes this process the owner of shards
 kafka_claim         how a worker on Kafka claims
 partitions          how many shards this Redis is for
 fence               who owns a shard, and how far it has come
+batch_size          how many records the next batches may have
 flight              a batch that is folded, with its commit under way
 shard               an owned shard, from records to commit
 rows                profile rows, read for the table

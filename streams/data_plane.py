@@ -28,10 +28,11 @@ from confluent_kafka import KafkaError, Message
 
 from processors.batch import RECORDS_MAX
 from streams.align import Now
+from streams.batch_size import limit_after
 from streams.beginnings import beginnings
 from streams.errors import FencedError, GapError, MismatchError, StoreDownError, StoreError
 from streams.feed import Feed
-from streams.flight import Flight, limit_after
+from streams.flight import Flight
 from streams.messages import runs
 from streams.ownership import Claims, HeldShard, LogConsumer, Target, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
@@ -223,10 +224,12 @@ class DataPlane:
         for number, feed in list(self._feeds.items()):
             if feed.alignment.buffered and self._target is target:
                 self._try(number, partial(self._fold, target, number, feed))
-        flights = list(self._flights.items())
-        for number, flight in flights:
+        flights = self._flights.copy()
+        for number, flight in flights.items():
             self._try(number, partial(self._land, target, number, flight))
-        self._limit = limit_after(self._limit, [flight for _, flight in flights])
+        if flights:
+            slowest = max(flights.values(), key=lambda flight: flight.spent_ms)
+            self._limit = limit_after(self._limit, slowest.spent_ms, slowest.records_count)
 
     def _fold(self, target: Target, number: int, feed: Feed) -> None:
         """Fold the next batch of a shard, if there is one, and begin its commit."""

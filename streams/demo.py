@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from processors.event import Event
+from processors.event import EVENTS, Event
 from rules.ruleset import RuleSet
 from streams.appender import APPEND_EVENTS_MAX, Appender, AppendError
 from streams.checkpoint import read, save
@@ -39,8 +39,6 @@ LOOK_MS: Final = 100
 BEHIND_MS_MAX: Final = 10_000
 
 Pair = tuple[Event, bytes]
-
-_DECODER: Final = msgspec.json.Decoder(Event)
 
 
 class DemoError(StreamsError):
@@ -142,7 +140,7 @@ def _next(events: Iterator[bytes]) -> list[Pair]:
 
 
 def _pair(value: bytes) -> Pair:
-    return _DECODER.decode(value), value
+    return EVENTS.decode(value), value
 
 
 async def _append(demo: Demo, pairs: Sequence[Pair], stop: asyncio.Event) -> bool:

@@ -2,20 +2,15 @@
 
 Promise   A commit that was begun is settled once: by reading its reply, or by committing it again.
 How       While Redis carries one shard's commit out, the thread folds for another.
-Limits    One a shard; of as many records as take BATCH_MS_MAX, with what is learned from the last ones.
+Limits    One a shard.
 Not here  When a flight is to land (data_plane.py). What beginning and finishing do (shard.py).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from processors.batch import RECORDS_MAX
 from streams.errors import LogDownError, StoreDownError
 from streams.ownership import Commit
 from streams.patience import Trouble
-
-BATCH_MS_MAX: Final = 100  # a batch that takes longer is cut smaller: others wait for this thread
 
 
 @dataclass(slots=True)
@@ -48,13 +43,3 @@ class Flight:
             self.commit.finish()
         else:
             self.commit()
-
-
-def limit_after(limit: int, landed: Sequence[Flight]) -> int:
-    """How many records the next batches may have, after these with this limit."""
-    slowest = max(landed, key=lambda flight: flight.spent_ms, default=None)
-    if slowest is None:
-        return limit
-    if slowest.spent_ms > BATCH_MS_MAX:
-        return max(1, min(limit, slowest.records_count) // 2)
-    return min(RECORDS_MAX, limit * 2)

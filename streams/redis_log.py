@@ -25,6 +25,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from processors.batch import RECORDS_MAX, Origin, Records
+from streams.batch_size import limit_after
 from streams.errors import FencedError, GapError, MismatchError, StoreError
 from streams.feed import Lag
 from streams.keys import Keys
@@ -37,7 +38,6 @@ TOPIC: Final = "log"  # the name of the one topic, in the fence and in metrics
 START: Final = "0-0"  # no entry has this id, and none a smaller one
 BLOCK_MS: Final = 100  # also how long `halt` may go unseen
 OBSERVE_MS: Final = 1_000
-BATCH_MS_MAX: Final = 100  # others wait for this thread
 
 logger = logging.getLogger(__name__)
 
@@ -222,10 +222,8 @@ class RedisLog:
             return
         reading.position = entries[-1][0]
         reading.progress_ms = self._now_ms()
-        if reading.progress_ms - started_ms > BATCH_MS_MAX:
-            self._limit = max(1, min(self._limit, len(entries)) // 2)
-        elif self._limit < RECORDS_MAX:
-            self._limit = min(RECORDS_MAX, self._limit * 2)
+        took_ms = reading.progress_ms - started_ms
+        self._limit = limit_after(self._limit, took_ms, len(entries))
 
     def _lose(self, number: int, error: FencedError | MismatchError) -> None:
         """Somebody else has the shard, or it is not as we left it: claim it again."""

@@ -186,7 +186,7 @@ def replay(
     for chunk in _ahead(source.chunks()):
         records = _records(chunk, source.name, now_ms)
         decoded = decode(records)
-        profiles.load([event.customer_id for event in decoded.events])
+        profiles.load(decoded.customer_ids)
         outcome = run(engine, profiles.table, records, decoded, SHARD, observe, encode=keep)
         views.update(zip(outcome.changed_ids, outcome.views, strict=True))
         totals.read += len(chunk.values)

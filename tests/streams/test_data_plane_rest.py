@@ -1,5 +1,6 @@
 """Shards at rest: what Redis loses of theirs is found out before their next record."""
 
+from streams.batch_size import BATCH_MS_MAX
 from streams.data_plane import OBSERVE_MS
 from streams.errors import DamagedError
 from streams.feed import SILENT_LOOKS_MAX
@@ -106,3 +107,19 @@ def test_a_partition_that_the_client_has_forgotten_is_read_again() -> None:
 
     assert bench.store.folded[0] == [b"clicks 1", b"later"]
     assert bench.store.claims == [(0, 1, False)]
+
+
+def test_the_slowest_shard_of_a_turn_says_how_large_batches_may_be() -> None:
+    """One record of another shard beside it must not make all batches small."""
+    bench = Bench(filled(*(("clicks", 0, 1) for _ in range(1_000)), ("clicks", 1, 1)))
+
+    def slow(number: int) -> None:
+        bench.now_ms += BATCH_MS_MAX + 1 if number == 0 else 1
+
+    bench.store.on_commit = slow
+    bench.plane.aim(Target(1, frozenset({0, 1})))
+    bench.turn()
+
+    assert bench.plane._limit == 500
+    bench.turn()
+    assert bench.plane._limit == 500  # nothing came, and nothing was learned

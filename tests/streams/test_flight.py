@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from streams.errors import StoreDownError, StreamsError
-from streams.flight import BATCH_MS_MAX, Flight, limit_after
+from streams.flight import Flight
 
 
 @dataclass
@@ -63,13 +63,3 @@ def test_a_lost_reply_is_asked_for_by_another_commit() -> None:
     flight.settle()
 
     assert commit.calls == ["begin", "finish", "commit", "commit"]
-
-
-def test_the_slowest_flight_says_how_large_batches_may_be() -> None:
-    """One small batch beside a slow one must not make all batches small."""
-    slow = Flight(Wavering(set()), {}, 1_000, BATCH_MS_MAX + 1)
-    quick = Flight(Wavering(set()), {}, 1, 1)
-
-    assert limit_after(8_000, [quick, slow]) == 500
-    assert limit_after(500, [quick]) == 1_000
-    assert limit_after(500, []) == 500
