@@ -10,13 +10,15 @@ Limits    Requests with a Content-Length, one after the other on a connection.
 import asyncio
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
+from tests.faults.loop_thread import LoopThread
+
+SECONDS_MAX: Final = 10.0
 Way = Literal["whole", "hang", "reset", "cut"]
 
 _HEAD_END: Final = b"\r\n\r\n"
@@ -55,27 +57,23 @@ class Receiver:
     def __init__(self, answer: Callable[[Request], Answer]) -> None:
         self.port = 0
         self._answer = answer
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = LoopThread()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/{path}"
 
     def start(self) -> None:
         self._thread.start()
-        opened = asyncio.run_coroutine_threadsafe(self._open(), self._loop)
-        self.port = opened.result(10)
+        self.port = self._thread.do(self._open(), SECONDS_MAX)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.do(self._close(), SECONDS_MAX)
+        self._thread.stop()
 
     async def _open(self) -> int:
         self._talks: set[_Talk] = set()
         made = lambda: _Talk(self._answer, self._talks)  # noqa: E731  one a connection
-        self._server = await self._loop.create_server(made, "127.0.0.1", 0, backlog=1024)
+        self._server = await self._thread.loop.create_server(made, "127.0.0.1", 0, backlog=1024)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

@@ -2,12 +2,10 @@
 
 Promise   `taken` has what was answered with 204: how often each id came. While it is away, connections
           are refused, and those that stand are cut.
-How       An event loop in a thread of its own, on loopback.
+How       On loopback, by a loop in a thread (loop_thread.py).
 Not here  Receivers that hang, reset or lie (tests/receiver.py).
 """
 
-import asyncio
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from contextlib import contextmanager
 import msgspec
 from aiohttp import web
 
+from tests.faults.loop_thread import LoopThread
 from tests.integration.free_port import free_port
 
 STOP_SECONDS_MAX = 10.0
@@ -32,8 +31,7 @@ class Door:
         self.taken: Counter[str] = Counter()  # by id
         self.causes: dict[str, Cause] = {}
         self._keeps_causes = keeps_causes
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="door")
+        self._thread = LoopThread()
         self._runner: web.AppRunner | None = None
 
     @property
@@ -42,20 +40,18 @@ class Door:
 
     def come(self) -> None:
         """Answer from now on."""
-        asyncio.run_coroutine_threadsafe(self._come(), self._loop).result(STOP_SECONDS_MAX)
+        self._thread.do(self._come(), STOP_SECONDS_MAX)
 
     def go(self) -> None:
         """Be away from now on."""
-        asyncio.run_coroutine_threadsafe(self._go(), self._loop).result(STOP_SECONDS_MAX)
+        self._thread.do(self._go(), STOP_SECONDS_MAX)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         self.go()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.stop()
 
     async def _come(self) -> None:
         app = web.Application()

@@ -7,8 +7,6 @@ How       An event loop in a thread of its own, on loopback. One id in REFUSED_O
 Not here  Receivers that hang, reset or lie (tests/receiver.py).
 """
 
-import asyncio
-import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +15,8 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
+
+from tests.faults.loop_thread import LoopThread
 
 REFUSED_ONE_IN: Final = 10
 STOP_SECONDS_MAX: Final = 10.0
@@ -34,8 +34,7 @@ class Inbox:
         self.causes: dict[str, Cause] = {}
         self.altered: list[str] = []  # ids whose repeat was not the same bytes
         self._bodies: dict[str, bytes] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="inbox")
+        self._thread = LoopThread()
         self._runner: web.AppRunner | None = None
 
     @property
@@ -53,13 +52,11 @@ class Inbox:
 
     def start(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(STOP_SECONDS_MAX)
+        self._thread.do(self._listen(), STOP_SECONDS_MAX)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(STOP_SECONDS_MAX)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.do(self._end(), STOP_SECONDS_MAX)
+        self._thread.stop()
 
     async def _listen(self) -> None:
         app = web.Application()

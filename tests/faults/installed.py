@@ -22,9 +22,10 @@ import msgspec
 from tests.faults.fences import Fence
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import RedisServer
 from tests.integration.shop import RULES
-from tests.integration.workers import PARTITIONS, Rig
+from tests.integration.workers import Rig
 from tests.machine import ROOT
 
 COMMAND: Final = Path(sys.executable).with_name("rapport")

@@ -13,17 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-from confluent_kafka import Consumer, TopicPartition
-
 from benchmarks.processes import Process, rapport, running
 from streams import topics
 from streams.kafka_settings import KafkaSettings
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.reading import PARTITIONS, Positions, positions, wait_until_read
 from tests.integration.redis_server import RedisServer
 
-PARTITIONS = 4
 READY_SECONDS_MAX = 120.0  # a cold compiler, on a machine that does much else
 ANSWER_SECONDS_MAX = 10.0
 POLL_SECONDS = 0.05
@@ -44,39 +41,12 @@ class Site:
 
     def wait_until_read(self, seconds_max: float, *, naive: bool = False) -> None:
         """Wait until all that is in the topics is in the fences, or naively committed in the group."""
-        ends = self.ends()
+        wait_until_read(self.settings, self.redis, seconds_max, naive=naive)
 
-        def is_read() -> bool:
-            found = topics.committed(self.settings) if naive else self.positions()
-            return all(found.get(place) == end for place, end in ends.items())
-
-        until(is_read, "reading to the end", seconds_max)
-
-    def positions(self) -> dict[tuple[str, int], int]:
+    def positions(self) -> Positions:
         """Where the fences are."""
-        found: dict[tuple[str, int], int] = {}
         with self.redis.client() as client:
-            for number in range(PARTITIONS):
-                fence = client.get(f"rapport:{{{number}}}:fence")
-                if isinstance(fence, bytes):
-                    offsets = msgspec.json.decode(fence)["offsets"]
-                    found |= {(topic, number): int(offset) for topic, offset in offsets.items()}
-        return found
-
-    def ends(self) -> dict[tuple[str, int], int]:
-        """Where the topics end; empty partitions are left out, as in fences."""
-        consumer = Consumer({**self.settings.client(), "group.id": "none"})
-        try:
-            found = {}
-            for topic in self.settings.inputs:
-                for number in range(PARTITIONS):
-                    place = TopicPartition(topic, number)
-                    _, end = consumer.get_watermark_offsets(place, timeout=10)
-                    if end:
-                        found[topic, number] = end
-            return found
-        finally:
-            consumer.close()
+            return positions(client)
 
 
 def site_of(broker: KafkaBroker, redis: RedisServer, folder: Path, rules: str = "") -> Site:

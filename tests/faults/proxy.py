@@ -17,16 +17,16 @@ import asyncio
 import random
 import socket
 import struct
-import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from tests.faults.exchanges import Exchanges
+from tests.faults.loop_thread import LoopThread
 
 BYTES_AT_ONCE: Final = 1 << 16
 LINGER_NOT: Final = struct.pack("ii", 1, 0)  # closing then sends RST instead of FIN
@@ -35,8 +35,6 @@ Address: TypeAlias = Path | int
 """A unix socket, or a port on loopback."""
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +121,23 @@ class FaultProxy:
         self._passing = asyncio.Event()
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = LoopThread()
 
     def start(self) -> None:
         self._passing.set()
         self._thread.start()
         try:
-            self._server = self._do(self._listen())
+            self._server = self._thread.do(self._listen())
         except BaseException:
-            self._halt()
+            self._thread.stop()
             raise
 
     def stop(self) -> None:
         """End all connections."""
-        self._do(self._end())
-        self._halt()
+        self._thread.do(self._end())
+        self._thread.stop()
         if isinstance(self.address, Path):
             self.address.unlink(missing_ok=True)
-
-    def _halt(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
     def set(self, faults: Faults) -> None:
         """Do this from now on, and nothing else."""
@@ -154,15 +146,15 @@ class FaultProxy:
             self.faults = faults
             (self._passing.clear if faults.silent else self._passing.set)()
 
-        self._do(change())
+        self._thread.do(change())
 
     def reset_all(self) -> int:
         """Reset each connection that there is, and say how many."""
-        return self._do(self._hurt("reset", _Link.reset))
+        return self._thread.do(self._hurt("reset", _Link.reset))
 
     def half_close_all(self) -> int:
         """Tell each client that nothing comes any more, and say how many."""
-        return self._do(self._hurt("half_closed", _Link.half_close))
+        return self._thread.do(self._hurt("half_closed", _Link.half_close))
 
     async def _hurt(self, name: str, harm: Callable[[_Link], None]) -> int:
         links = [each for each in self._links if not each.is_deaf]
@@ -170,9 +162,6 @@ class FaultProxy:
         for each in links:
             harm(each)
         return len(links)
-
-    def _do(self, work: Coroutine[object, object, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> asyncio.Server:
         if isinstance(self.address, Path):
@@ -193,7 +182,7 @@ class FaultProxy:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number = self.counts["connections"]
         self.counts["connections"] += 1
-        task = self._loop.create_task(self._serve(reader, writer, number))
+        task = self._thread.loop.create_task(self._serve(reader, writer, number))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

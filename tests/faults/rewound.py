@@ -19,9 +19,10 @@ from tests.faults.experiment import Outcome, p99
 from tests.faults.inbox import Cause, Inbox
 from tests.faults.installed import Installed
 from tests.faults.oracle import verdict
+from tests.integration import reading
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import RedisServer
 from tests.integration.shop import RULES, Told, expected, stored
-from tests.integration.workers import PARTITIONS
 
 RULES_POSTED: Final = RULES.replace(b'log = "audit"', b'webhook = "inbox"')
 START_SECONDS_MAX: Final = 150.0  # of workers that have to compile first
@@ -50,10 +51,8 @@ def endpoint_of(inbox: Inbox) -> str:
 
 def positions(client: redis.Redis) -> Positions:
     found = dict(NOWHERE)
-    for number in found:
-        fence = client.get(f"rapport:{{{number}}}:fence")
-        if isinstance(fence, bytes):
-            found[number] = sum(map(int, msgspec.json.decode(fence)["offsets"].values()))
+    for (_, number), position in reading.positions(client).items():
+        found[number] += position
     return found
 
 
@@ -64,11 +63,7 @@ def newest_file(server: RedisServer) -> Path:
 
 def nonces(client: redis.Redis) -> dict[int, str]:
     """Who owns each shard, by its fence; "" where nobody does."""
-    found = {}
-    for number in range(PARTITIONS):
-        fence = client.get(f"rapport:{{{number}}}:fence")
-        found[number] = msgspec.json.decode(fence)["nonce"] if isinstance(fence, bytes) else ""
-    return found
+    return dict.fromkeys(NOWHERE, "") | reading.owners(client)
 
 
 def fallen_back(before: Positions, after: Positions) -> dict[int, int]:

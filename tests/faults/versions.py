@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaError, Message
 
-from tests.faults.lone_worker import PARTITIONS, Site
+from tests.faults.lone_worker import Site
+from tests.integration.reading import PARTITIONS
 from tests.integration.shop import Sender, Told
 
 RULES = ("one", "two", "three")

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import RedisServer
 from tests.integration.shop import Sender, differences, expected, stored, told
-from tests.integration.workers import PARTITIONS, Rig, rig
+from tests.integration.workers import Rig, rig
 
 STOP_SECONDS_MAX = 5.0  # 1.2 s when idle; a broker, Redis and a producer share the two cores
 JOIN_SECONDS_MAX = 30.0

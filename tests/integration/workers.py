@@ -14,17 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import msgspec
-from confluent_kafka import Consumer, TopicPartition
-
 from streams import topics
 from streams.kafka_settings import KafkaSettings
 from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.reading import (
+    PARTITIONS,
+    Positions,
+    ends,
+    owners,
+    positions,
+    wait_until_read,
+)
 from tests.integration.redis_server import RedisServer
 from tests.integration.shop import RULES
 
 SCRIPT = Path(__file__).with_name("kafka_worker.py")
-PARTITIONS = 4
 DONE_SECONDS_MAX = 60.0
 CLAIMED = re.compile(r"claimed shard \d+ as (\w+)")
 
@@ -106,54 +110,23 @@ class Rig:
         """The nonces of all claims that workers of this name have made."""
         return set(CLAIMED.findall(self.log(name)))
 
-    def positions(self) -> dict[tuple[str, int], int]:
+    def positions(self) -> Positions:
         """Where the fences are."""
-        found: dict[tuple[str, int], int] = {}
         with self.redis.client() as client:
-            for number in range(PARTITIONS):
-                fence = client.get(f"rapport:{{{number}}}:fence")
-                if isinstance(fence, bytes):
-                    offsets = msgspec.json.decode(fence)["offsets"]
-                    found |= {(topic, number): int(offset) for topic, offset in offsets.items()}
-        return found
+            return positions(client)
 
     def owners(self) -> dict[int, str]:
         """The token of each shard's fence."""
-        found = {}
         with self.redis.client() as client:
-            for number in range(PARTITIONS):
-                fence = client.get(f"rapport:{{{number}}}:fence")
-                if isinstance(fence, bytes):
-                    found[number] = msgspec.json.decode(fence)["nonce"]
-        return found
+            return owners(client)
 
-    def ends(self) -> dict[tuple[str, int], int]:
+    def ends(self) -> Positions:
         """Where the topics end; empty partitions are left out, as in fences."""
-        consumer = Consumer({**self.settings.client(), "group.id": "none"})
-        try:
-            found: dict[tuple[str, int], int] = {}
-            for topic in self.settings.inputs:
-                for number in range(PARTITIONS):
-                    place = TopicPartition(topic, number)
-                    _, end = consumer.get_watermark_offsets(place, timeout=10)
-                    if end:
-                        found[topic, number] = end
-            return found
-        finally:
-            consumer.close()
+        return ends(self.settings)
 
     def wait_until_read(self, *, naive: bool = False) -> None:
         """Wait until all that is in the topics is committed: in the fences, or naively in the group."""
-        ends = self.ends()
-        deadline = time.monotonic() + DONE_SECONDS_MAX
-        positions: dict[tuple[str, int], int] = {}
-        while time.monotonic() < deadline:
-            positions = topics.committed(self.settings) if naive else self.positions()
-            if all(positions.get(place) == end for place, end in ends.items()):
-                return
-            time.sleep(0.2)
-        missing = {place: (positions.get(place), end) for place, end in ends.items()}
-        raise AssertionError(f"not read to the end after {DONE_SECONDS_MAX} s: {missing}")
+        wait_until_read(self.settings, self.redis, DONE_SECONDS_MAX, naive=naive)
 
 
 @contextmanager

@@ -160,7 +160,7 @@ def test_a_refusal_that_names_no_field_is_a_dead_letter_too(
         def decode(self, value: bytes) -> Event:
             raise msgspec.ValidationError(f"Nein: {len(value)}")
 
-    monkeypatch.setattr("processors.fault._EVENTS", Reworded())
+    monkeypatch.setattr("processors.fault.EVENTS", Reworded())
 
     fault = explain(record(), RECORD_MS)
 

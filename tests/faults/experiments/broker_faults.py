@@ -36,9 +36,10 @@ from tests.faults.oracle import Verdict, verdict
 from tests.faults.proxy import FaultProxy, Faults, fault_proxy
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import RedisServer, running_redis
 from tests.integration.shop import Sender, Told, expected, stored, told
-from tests.integration.workers import PARTITIONS, Rig, rig
+from tests.integration.workers import Rig, rig
 
 RESTARTS: Final = 10
 ERRORS: Final = 25

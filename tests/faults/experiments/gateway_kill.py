@@ -35,9 +35,9 @@ from tests.faults.posters import Posters, posting
 from tests.faults.shared_broker import broker_of
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import running_redis
 from tests.integration.shop import RULES, Stored, Told, expected, stored, told
-from tests.integration.workers import PARTITIONS
 
 EVENTS: Final = 100_000  # in each half
 KILLS: Final = 15  # in each half

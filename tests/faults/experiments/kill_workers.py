@@ -19,9 +19,10 @@ from tests.faults.fence_history import FenceHistory, watching
 from tests.faults.load import loading
 from tests.faults.oracle import verdict
 from tests.faults.shared_broker import broker_of
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import running_redis
 from tests.integration.shop import Sender, Told, expected, stored, told
-from tests.integration.workers import PARTITIONS, Rig, rig
+from tests.integration.workers import Rig, rig
 
 KILLS = 100
 KILLS_NAIVE = 6

@@ -24,11 +24,12 @@ from confluent_kafka import Message
 from benchmarks.processes import python, rapport, running
 from tests.corpus import POISON
 from tests.faults.experiment import Experiment, Outcome, Run, p99
-from tests.faults.lone_worker import PARTITIONS, Site, site_of, worker
+from tests.faults.lone_worker import Site, site_of, worker
 from tests.faults.oracle import verdict
 from tests.faults.poison_load import Load
 from tests.faults.records import Place, headers_of, records
 from tests.integration.kafka_broker import running_broker
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import running_redis
 from tests.integration.shop import RULES, expected, stored
 

@@ -28,9 +28,10 @@ from tests.faults.fence_history import FenceHistory, watching
 from tests.faults.load import loading
 from tests.faults.oracle import verdict
 from tests.faults.shared_broker import broker_of
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import running_redis
 from tests.integration.shop import Customer, Sender, Told, expected, stored, told
-from tests.integration.workers import PARTITIONS, Rig, rig
+from tests.integration.workers import Rig, rig
 
 CHANGES = 60
 CHANGES_NAIVE = 6

@@ -22,9 +22,10 @@ from benchmarks.processes import python, running
 from tests.faults.door import Cause, Door, door
 from tests.faults.experiment import Experiment, Outcome, Run, p99
 from tests.faults.load import loading
-from tests.faults.lone_worker import PARTITIONS, Site, Worker, site_of, until, worker
+from tests.faults.lone_worker import Site, Worker, site_of, until, worker
 from tests.faults.oracle import verdict
 from tests.integration.kafka_broker import running_broker
+from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import RedisServer, running_redis
 from tests.integration.shop import RULES, Sender, expected, stored, told
 
