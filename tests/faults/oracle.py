@@ -9,7 +9,9 @@ Not here  The events, and what each does to a customer (tests/integration/shop.p
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from tests.faults.experiment import Outcome
 from tests.integration.shop import Customer, Stored, differences
 
 
@@ -23,6 +25,35 @@ class Verdict:
     """Events that no view counts, and actions that nobody stored."""
     surplus: int
     wrong: tuple[str, ...]
+
+    def __add__(self, other: "Verdict") -> "Verdict":
+        return Verdict(
+            self.applied + other.applied,
+            self.decided + other.decided,
+            self.missing + other.missing,
+            self.surplus + other.surplus,
+            (*self.wrong, *other.wrong),
+        )
+
+    def outcome(self, faults: int, offered: int) -> Outcome:
+        """Of a run in which all events were acknowledged and no delivery was looked at; no times."""
+        return Outcome(
+            faults=faults,
+            offered=offered,
+            acked=offered,
+            applied=self.applied,
+            decided=self.decided,
+            delivered=0,
+            repeated=0,
+            missing=self.missing,
+            surplus=self.surplus,
+            stall_ms_max=None,
+            recover_ms_p99=None,
+            wrong=self.wrong,
+        )
+
+
+NOTHING: Final = Verdict(0, 0, 0, 0, ())
 
 
 def verdict(wanted: Mapping[str, Customer], found: Stored) -> Verdict:

@@ -174,9 +174,4 @@ def outcome(
 
 def naive_outcome(client: redis.Redis, sent: Sequence[Told], faults: int) -> Outcome:
     """What came out of workers without deliveries: decisions are in the outbox."""
-    found = verdict(expected(sent), stored(client))
-    return Outcome(
-        *(faults, len(sent), len(sent), found.applied, found.decided, 0, 0),
-        *(found.missing, found.surplus, None, None),
-        wrong=found.wrong,
-    )
+    return verdict(expected(sent), stored(client)).outcome(faults, len(sent))

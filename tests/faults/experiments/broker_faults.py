@@ -32,7 +32,7 @@ from tests.faults.fence_history import watching
 from tests.faults.installed import installed
 from tests.faults.load import loading
 from tests.faults.mock_cluster import MockCluster, mock_cluster
-from tests.faults.oracle import Verdict, verdict
+from tests.faults.oracle import NOTHING, Verdict, verdict
 from tests.faults.proxy import FaultProxy, Faults, fault_proxy
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
@@ -52,7 +52,6 @@ HARM_SECONDS: Final = 1.5
 CALM_SECONDS: Final = (0.5, 1.5)
 PROGRESS_SECONDS_MAX: Final = 10.0  # the promise
 PATIENCE_MS: Final = 180_000  # of the producer: a broker may need a minute to start
-NOTHING: Final = Verdict(0, 0, 0, 0, ())
 NAMES: Final = ("one", "two")
 MOCK_WORKER: Final = Path(__file__).parents[1] / "mock_worker.py"
 NAIVE_CONSUMER: Final = Path(__file__).parents[1] / "naive_consumer.py"
@@ -102,16 +101,9 @@ def run(run: Run) -> Outcome:
     parts = [restarted(run), mocked(run)]
     offered = sum(each.offered for each in parts)
     network = sum(parts[0].faults[name] for name in HARMS)
-    return Outcome(
-        faults=sum(each.faults.total() for each in parts) - network,
-        offered=offered,
-        acked=offered,
-        applied=sum(each.found.applied for each in parts),
-        decided=sum(each.found.decided for each in parts),
-        delivered=0,
-        repeated=0,
-        missing=sum(each.found.missing for each in parts),
-        surplus=sum(each.found.surplus for each in parts),
+    found = sum((each.found for each in parts), NOTHING)
+    return replace(
+        found.outcome(sum(each.faults.total() for each in parts) - network, offered),
         stall_ms_max=max(each.stall_ms_max for each in parts),
         recover_ms_p99=p99(ms for each in parts for ms in each.recoveries_ms),
         figures={
@@ -119,7 +111,7 @@ def run(run: Run) -> Outcome:
             "network_faults": network,
             "errors": parts[1].faults.total(),
         },
-        wrong=tuple(line for each in parts for line in (*each.wrong, *each.found.wrong)),
+        wrong=(*(line for each in parts for line in each.wrong), *found.wrong),
         slow=tuple(line for each in parts for line in each.slow),
     )
 
@@ -267,12 +259,7 @@ def naive(run: Run) -> Outcome:
                 name: replace(each, causes=[]) for name, each in expected(sender.sent).items()
             }
             found = verdict(wanted, stored(client))
-    count = len(sender.sent)
-    return Outcome(
-        min(RESTARTS_NAIVE, run.of(RESTARTS)),
-        *(count, count, found.applied, 0, 0, 0, found.missing, found.surplus, None, None),
-        wrong=found.wrong,
-    )
+    return found.outcome(min(RESTARTS_NAIVE, run.of(RESTARTS)), len(sender.sent))
 
 
 EXPERIMENT = Experiment(

@@ -28,7 +28,7 @@ from tests.faults.experiment import Experiment, Outcome, Run, p99
 from tests.faults.fences import KEEP_ALL, Course, actions_written, fence_writes, judged
 from tests.faults.installed import Installed, installed
 from tests.faults.load import loading
-from tests.faults.oracle import Verdict, verdict
+from tests.faults.oracle import NOTHING, Verdict, verdict
 from tests.faults.shared_broker import broker_of
 from tests.integration.kafka_broker import KafkaBroker
 from tests.integration.redis_server import running_redis
@@ -46,7 +46,6 @@ ANSWER_SECONDS: Final = 0.05
 STOP_SECONDS_MAX: Final = 5.0
 NAIVE_SECONDS: Final = 5.0
 WEBHOOK: Final = b'webhook = "crm"'
-NOTHING: Final = Verdict(0, 0, 0, 0, ())
 
 
 @dataclass
@@ -207,20 +206,16 @@ def wrong_of(group: Group) -> Iterator[str]:
 
 
 def outcome(groups: Sequence[Group]) -> Outcome:
-    offered = sum(each.offered for each in groups)
+    found = sum((each.found for each in groups), NOTHING)
     delivered = sum(len(each.taken) for each in groups)
     seconds = [each for group in groups for each in group.stop_seconds]
     stalls_ms = [ms for each in groups for ms in each.stalls_ms]
-    return Outcome(
-        faults=sum(each.stops for each in groups),
-        offered=offered,
-        acked=offered,
-        applied=sum(each.found.applied for each in groups),
-        decided=sum(each.found.decided for each in groups),
+    return replace(
+        found.outcome(sum(each.stops for each in groups), sum(each.offered for each in groups)),
         delivered=delivered,
         repeated=sum(each.taken.total() for each in groups) - delivered,
-        missing=sum(each.found.missing + each.letters_missing for each in groups),
-        surplus=sum(each.found.surplus + each.letters_twice for each in groups),
+        missing=found.missing + sum(each.letters_missing for each in groups),
+        surplus=found.surplus + sum(each.letters_twice for each in groups),
         stall_ms_max=max(stalls_ms, default=None),
         recover_ms_p99=p99(stalls_ms),
         figures={

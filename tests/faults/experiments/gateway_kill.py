@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from tests.faults.crew import crew
 from tests.faults.experiment import Experiment, Outcome, Run, p99
 from tests.faults.installed import COMMAND, Installed, installed
-from tests.faults.oracle import Verdict, verdict
+from tests.faults.oracle import NOTHING, Verdict, verdict
 from tests.faults.posters import Posters, posting
 from tests.faults.shared_broker import broker_of
 from tests.integration.free_port import free_port
@@ -235,23 +235,17 @@ def outcome(run: Run, halves: Sequence[Half]) -> Outcome:
     offered = 2 * count_of(run)
     acked, unlogged = sum(each.acked for each in halves), sum(each.unlogged for each in halves)
     back_ms = [ms for each in halves for ms in each.back_ms]
-    wrong = [line for each in halves for line in each.found.wrong]
+    found = sum((each.found for each in halves), NOTHING)
+    wrong = [*found.wrong]
     if unlogged:
         wrong.append(f"{unlogged} acknowledged events are not in the topics.")
     if acked != offered:
         wrong.append(f"{acked} of {offered} events were acknowledged.")
     if not sum(each.sent_again for each in halves):
         wrong.append("No request was ever without an answer: the kills show nothing.")
-    return Outcome(
-        faults=sum(each.kills for each in halves),
-        offered=offered,
+    return replace(
+        found.outcome(sum(each.kills for each in halves), offered),
         acked=acked,
-        applied=sum(each.found.applied for each in halves),
-        decided=sum(each.found.decided for each in halves),
-        delivered=0,
-        repeated=0,
-        missing=sum(each.found.missing for each in halves),
-        surplus=sum(each.found.surplus for each in halves),
         stall_ms_max=max(back_ms, default=None),
         recover_ms_p99=p99(back_ms),
         figures={

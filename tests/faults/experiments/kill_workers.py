@@ -12,7 +12,7 @@ Not here  Clean stops (clean_stops.py). Deliveries (webhook_faults.py).
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.faults.experiment import Experiment, Outcome, Run, p99
 from tests.faults.fence_history import FenceHistory, watching
@@ -141,16 +141,8 @@ def run(run: Run) -> Outcome:
     wrong = found.wrong
     if not run.naive and owning < kills / 2:
         wrong = (*wrong, f"Only {owning} of {kills} killed workers owned anything.")
-    return Outcome(
-        faults=len(fire.deaths),
-        offered=len(sender.sent),
-        acked=len(sender.sent),
-        applied=found.applied,
-        decided=found.decided,
-        delivered=0,
-        repeated=0,
-        missing=found.missing,
-        surplus=found.surplus,
+    return replace(
+        found.outcome(len(fire.deaths), len(sender.sent)),
         stall_ms_max=max(history.stalls_ms(began, ended).values(), default=None),
         recover_ms_p99=p99(recoveries),
         figures={"killed_while_owning": owning},

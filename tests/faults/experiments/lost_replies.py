@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -176,18 +176,8 @@ def real(run: Run, server: RedisServer, proxy: FaultProxy, events: Iterator[Told
     wrong += [f"A dead letter: {each.detail}" for each in two.recorder.letters]
     if not two.refused:
         wrong.append("No shard was handed over.")
-    return Outcome(
-        faults=two.lost,
-        offered=len(sent),
-        acked=len(sent),
-        applied=found.applied,
-        decided=found.decided,
-        delivered=0,
-        repeated=0,
-        missing=found.missing,
-        surplus=found.surplus,
-        stall_ms_max=None,
-        recover_ms_p99=None,
+    return replace(
+        found.outcome(two.lost, len(sent)),
         figures={
             "commits": two.commits,
             "commits_in_file": course.commits,
@@ -216,20 +206,7 @@ def naive(run: Run, server: RedisServer, proxy: FaultProxy, events: Iterator[Tol
         proxy.set(Faults())
     with server.client(decode_responses=True) as client:
         found = verdict(expected(sent), incremented(client))
-    return Outcome(
-        faults=proxy.counts["lost"],
-        offered=len(sent),
-        acked=len(sent),
-        applied=found.applied,
-        decided=found.decided,
-        delivered=0,
-        repeated=0,
-        missing=found.missing,
-        surplus=found.surplus,
-        stall_ms_max=None,
-        recover_ms_p99=None,
-        wrong=found.wrong,
-    )
+    return found.outcome(proxy.counts["lost"], len(sent))
 
 
 def increment(client: redis.Redis, events: list[Told], first: int, returns: Counter[str]) -> None:

@@ -23,7 +23,7 @@ from tests.faults.experiment import Experiment, Outcome, Run, p99
 from tests.faults.fences import KEEP_ALL, Course, actions_written, fence_writes, judged
 from tests.faults.installed import Installed, installed
 from tests.faults.load import loading
-from tests.faults.oracle import Verdict, verdict
+from tests.faults.oracle import NOTHING, Verdict, verdict
 from tests.faults.shared_broker import broker_of
 from tests.integration.kafka_broker import KafkaBroker
 from tests.integration.redis_server import running_redis
@@ -42,7 +42,6 @@ SESSION_SECONDS: Final = 2.0  # of the rigs
 LONG_SECONDS: Final = 33.0  # the group's client gives up after 30 without a sign of life
 LONG_FROM_SCALE: Final = 0.5  # below, tests/integration/test_control_plane.py has to do
 NAIVE_START_SECONDS: Final = 4.0
-NOTHING: Final = Verdict(0, 0, 0, 0, ())
 
 
 @dataclass
@@ -169,23 +168,15 @@ def naive(run: Run, index: int, workers: Rig) -> Group:
 
 
 def outcome(groups: Sequence[Group]) -> Outcome:
-    offered = sum(each.offered for each in groups)
+    found = sum((each.found for each in groups), NOTHING)
     refused = sum(each.refused for each in groups)
     courses = [each.course for each in groups]
     wrong = [line for each in groups for line in (*each.found.wrong, *each.course.wrong)]
     wrong += [f"A worker ended with {code}." for each in groups for code in each.codes if code]
     if not refused:
         wrong.append("No commit was refused: the pauses show nothing.")
-    return Outcome(
-        faults=sum(each.pauses for each in groups),
-        offered=offered,
-        acked=offered,
-        applied=sum(each.found.applied for each in groups),
-        decided=sum(each.found.decided for each in groups),
-        delivered=0,
-        repeated=0,
-        missing=sum(each.found.missing for each in groups),
-        surplus=sum(each.found.surplus for each in groups),
+    return replace(
+        found.outcome(sum(each.pauses for each in groups), sum(each.offered for each in groups)),
         stall_ms_max=max((ms for each in groups for ms in each.stalls_ms), default=None),
         recover_ms_p99=p99(ms for each in groups for ms in each.rejoined_ms),
         figures={

@@ -18,7 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import redis
@@ -207,16 +207,8 @@ def run(run: Run) -> Outcome:
     slow = []
     if worst is not None and worst > STALL_MS_P99:
         slow.append(f"A shard stood still for {worst:.0f} ms (p99), at most {STALL_MS_P99:.0f}.")
-    return Outcome(
-        faults=len(found.changes),
-        offered=len(sender.sent),
-        acked=len(sender.sent),
-        applied=said.applied,
-        decided=said.decided,
-        delivered=0,
-        repeated=0,
-        missing=said.missing,
-        surplus=said.surplus,
+    return replace(
+        said.outcome(len(found.changes), len(sender.sent)),
         stall_ms_max=max(stalls, default=None),
         recover_ms_p99=worst,
         figures={

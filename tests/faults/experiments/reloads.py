@@ -139,18 +139,11 @@ def judged(site: Site, checked: "Checked", figures: dict[str, float]) -> Outcome
     wanted = {name: replace(each, causes=[]) for name, each in expected(sent).items()}
     with site.redis.client() as client:
         found = verdict(wanted, replace(stored(client), causes=Counter()))
-    return Outcome(
-        faults=len(reloads.good) - 1 + reloads.broken_count,
-        offered=len(sent),
-        acked=len(sent),
-        applied=found.applied,
+    return replace(
+        found.outcome(len(reloads.good) - 1 + reloads.broken_count, len(sent)),
         decided=checked.decided,
-        delivered=0,
-        repeated=0,
         missing=found.missing + checked.missing,
         surplus=found.surplus + checked.surplus,
-        stall_ms_max=None,
-        recover_ms_p99=None,
         figures=figures,
         wrong=(*reloads.wrong, *checked.wrong, *found.wrong)[:WRONG_MAX],
     )

@@ -189,20 +189,11 @@ def judged(
     with site.redis.client() as client:
         found = replace(stored(client), causes=causes + Counter(kept))
     verdict_ = verdict(wanted, found)
-    return Outcome(
-        faults=3,
-        offered=len(sender.sent),
-        acked=len(sender.sent),
-        applied=verdict_.applied,
-        decided=verdict_.decided,
+    return replace(
+        verdict_.outcome(3, len(sender.sent)),
         delivered=causes.total(),
         repeated=hook.taken.total() - len(hook.taken),
-        missing=verdict_.missing,
-        surplus=verdict_.surplus,
-        stall_ms_max=None,
-        recover_ms_p99=None,
         figures={"kept_for_later": len(kept)},
-        wrong=verdict_.wrong,
     )
 
 
