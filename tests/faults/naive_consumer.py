@@ -65,14 +65,8 @@ def post(hook: str, rule: str, event: dict[str, Any]) -> None:
         pass
 
 
-def main(bootstrap: str, url: str, hook: str | None) -> None:
-    is_due = False
-
-    def end(_number: int, _frame: object) -> None:
-        nonlocal is_due
-        is_due = True
-
-    signal.signal(signal.SIGTERM, end)
+def subscribed(bootstrap: str) -> Consumer:
+    """A consumer of all inputs, in a group, whose positions are committed by a timer."""
     settings = KafkaSettings((bootstrap,), group="faults")
     consumer = Consumer(
         {
@@ -84,6 +78,18 @@ def main(bootstrap: str, url: str, hook: str | None) -> None:
         }
     )
     consumer.subscribe(list(settings.inputs))
+    return consumer
+
+
+def main(bootstrap: str, url: str, hook: str | None) -> None:
+    is_due = False
+
+    def end(_number: int, _frame: object) -> None:
+        nonlocal is_due
+        is_due = True
+
+    signal.signal(signal.SIGTERM, end)
+    consumer = subscribed(bootstrap)
     client = redis.Redis.from_url(url, socket_timeout=REPLY_SECONDS_MAX)
     while not is_due:
         for message in consumer.consume(500, 0.1):

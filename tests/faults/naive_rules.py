@@ -18,10 +18,8 @@ from typing import Any
 
 import msgspec
 import redis
-from confluent_kafka import Consumer
 
-from streams.kafka_settings import KafkaSettings
-from tests.faults.naive_consumer import EMPTY, added
+from tests.faults.naive_consumer import EMPTY, added, subscribed
 
 THRESHOLD = re.compile(r"amount > ([0-9.]+)")
 BATCH_RECORDS = 2_000
@@ -66,17 +64,7 @@ def decide(events: list[tuple[int, dict[str, Any]]], rules: Rules) -> dict[int, 
 def main(bootstrap: str, url: str, folder: Path) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
-    settings = KafkaSettings((bootstrap,), group="faults")
-    consumer = Consumer(
-        {
-            **settings.client(),
-            "group.id": settings.group,
-            "auto.offset.reset": "earliest",
-            "auto.commit.interval.ms": 200,
-            "session.timeout.ms": 6_000,
-        }
-    )
-    consumer.subscribe(list(settings.inputs))
+    consumer = subscribed(bootstrap)
     client, rules, sequences = redis.Redis.from_url(url), Rules(), Counter[int]()
     views: dict[tuple[int, str], dict[str, Any]] = {}
     threading.Thread(target=follow, args=(folder, rules, ended), daemon=True).start()

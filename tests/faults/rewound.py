@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import redis
@@ -22,9 +22,8 @@ from tests.faults.oracle import verdict
 from tests.integration import reading
 from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import RedisServer
-from tests.integration.shop import RULES, Told, expected, stored
+from tests.integration.shop import Told, expected, stored
 
-RULES_POSTED: Final = RULES.replace(b'log = "audit"', b'webhook = "inbox"')
 START_SECONDS_MAX: Final = 150.0  # of workers that have to compile first
 READ_SECONDS_MAX: Final = 120.0
 DELIVERED_SECONDS_MAX: Final = 60.0  # another attempt comes after 5 s
@@ -43,10 +42,11 @@ class Recovery:
     stall_ms: float  # from the fault until each shard commits again
     recover_ms: float  # from the return of Redis until then
 
-
-def endpoint_of(inbox: Inbox) -> str:
-    """The lines of the settings by which actions go to the inbox."""
-    return f'[endpoints.inbox]\nurl = "{inbox.url}"'
+    @classmethod
+    def now(cls, killed_s: float, back_s: float) -> Self:
+        """It has recovered: Redis was gone from the first time on, and there again at the second."""
+        now_s = time.monotonic()
+        return cls((now_s - killed_s) * 1_000, (now_s - back_s) * 1_000)
 
 
 def positions(client: redis.Redis) -> Positions:

@@ -12,41 +12,30 @@ import time
 from typing import Final
 
 from tests.faults.experiment import Experiment, Outcome, Run
-from tests.faults.inbox import running_inbox
-from tests.faults.installed import installed
 from tests.faults.load import loading
 from tests.faults.rewound import (
     NOWHERE,
-    RULES_POSTED,
     START_SECONDS_MAX,
     Recovery,
-    endpoint_of,
     naive_outcome,
     newest_file,
     noticed,
     outcome,
     positions,
-    until,
     until_past,
     until_read,
 )
-from tests.faults.shared_broker import broker_of
+from tests.faults.two_workers import RATE, naive_pair, posting, until_they_work
 from tests.integration.redis_server import RedisServer, running_redis
-from tests.integration.shop import Sender, told
-from tests.integration.workers import rig
 
 KILLS: Final = 30
-RATE: Final = 2_000
-CUSTOMERS: Final = 600
 LOADED_SECONDS: Final = (0.5, 2.5)  # between a recovery and the next death
 DOWN_SECONDS: Final = (0.0, 1.0)
 GROWTH_SECONDS_MAX: Final = 2.0
 BACK_SECONDS_MAX: Final = 60.0  # nobody promises it: the machine may be slow
-NAMES: Final = ("one", "two")
 
 KILLS_NAIVE: Final = 3
 RATE_NAIVE: Final = 15_000.0  # batches so large that each has actions
-HOUR_MS: Final = 3_600_000
 
 
 def run(run: Run) -> Outcome:
@@ -56,21 +45,8 @@ def run(run: Run) -> Outcome:
 def real(run: Run) -> Outcome:
     chance = random.Random(run.seed)
     recoveries = []
-    with (
-        broker_of(run) as broker,
-        running_redis() as server,
-        running_inbox() as inbox,
-        installed(
-            *(broker, server, run.folder / "workers", run.prefix),
-            rules=RULES_POSTED,
-            more=endpoint_of(inbox),
-        ) as workers,
-    ):
-        sender = Sender(workers.settings)
-        events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
-        for name in NAMES:
-            workers.start(name)
-        with loading(sender, events, RATE):
+    with running_redis() as server, posting(run, server) as pair:
+        with loading(pair.sender, pair.events, RATE):
             with server.client() as client:
                 until_past(client, NOWHERE, "each shard commits", START_SECONDS_MAX)
             for number in range(run.of(KILLS)):
@@ -80,9 +56,9 @@ def real(run: Run) -> Outcome:
                 recoveries.append(killed_and_started(server, chance))
             run.say(f"{len(recoveries)} kills")
         with server.client() as client:
-            until_read(client, len(sender.sent))
-            figures = {"rollbacks_noticed": noticed(workers)}
-            return outcome(client, inbox, sender.sent, recoveries, figures)
+            until_read(client, len(pair.sender.sent))
+            figures = {"rollbacks_noticed": noticed(pair.workers)}
+            return outcome(client, pair.inbox, pair.sender.sent, recoveries, figures)
 
 
 def killed_and_started(server: RedisServer, chance: random.Random) -> Recovery:
@@ -94,8 +70,7 @@ def killed_and_started(server: RedisServer, chance: random.Random) -> Recovery:
     back = time.monotonic()
     with server.client() as client:
         until_past(client, positions(client), "each shard commits again", BACK_SECONDS_MAX)
-    now = time.monotonic()
-    return Recovery((now - killed) * 1_000, (now - back) * 1_000)
+    return Recovery.now(killed, back)
 
 
 def until_growth(server: RedisServer) -> None:
@@ -109,18 +84,9 @@ def until_growth(server: RedisServer) -> None:
 def naive(run: Run) -> Outcome:
     """No fence: positions are Kafka's, and what failed is done again, whatever was done of it."""
     chance = random.Random(run.seed)
-    with (
-        broker_of(run) as broker,
-        running_redis() as server,
-        rig(broker, server, run.folder, run.prefix, "--naive") as workers,
-    ):
-        sender = Sender(workers.settings)
-        events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
-        for name in NAMES:
-            workers.start(name)
+    with running_redis() as server, naive_pair(run, server) as (workers, sender, events):
         sender.send(events, 2_000)
-        with server.client() as client:
-            until(lambda: client.dbsize() > CUSTOMERS, "they work", START_SECONDS_MAX)
+        until_they_work(server)
         for _ in range(KILLS_NAIVE):
             sender.send(events, chance.randrange(8_000, 12_000), RATE_NAIVE)
             server.kill()

@@ -21,17 +21,14 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.experiment import Experiment, Outcome, Run
-from tests.faults.inbox import running_inbox
-from tests.faults.installed import Installed, installed
+from tests.faults.installed import Installed
 from tests.faults.load import loading
 from tests.faults.proxy import FaultProxy, fault_proxy
 from tests.faults.rewound import (
     NOWHERE,
-    RULES_POSTED,
     START_SECONDS_MAX,
     Positions,
     Recovery,
-    endpoint_of,
     fallen_back,
     naive_outcome,
     newest_file,
@@ -44,25 +41,19 @@ from tests.faults.rewound import (
     until_past,
     until_read,
 )
-from tests.faults.shared_broker import broker_of
+from tests.faults.two_workers import RATE, Losses, naive_pair, posting, until_they_work
 from tests.integration.free_port import free_port
 from tests.integration.redis_server import RedisServer, running_redis
-from tests.integration.shop import Sender, told
-from tests.integration.workers import rig
 
 ROLLBACKS: Final = 30
 BEHIND_MAX: Final = 300_000  # events that the last one takes back
 BEHIND_MIN: Final = 60_000  # fewer would time the claim, not the healing
 HEALED_SECONDS_A_MILLION: Final = 10.0
 NOTICED_SECONDS: Final = 2.0  # to connect, to find out, and to claim again; on top of that
-RATE: Final = 2_000
-CUSTOMERS: Final = 600
 LOADED_SECONDS: Final = (1.0, 5.0)
 OLD_SECONDS: Final = (0.5, 3.0)  # how old a snapshot is at most when the next load begins
 CUT_SECONDS: Final = 5.0
 WAIT_SECONDS_MAX: Final = 60.0  # nobody promises it: the machine may be slow
-NAMES: Final = ("one", "two")
-HOUR_MS: Final = 3_600_000
 
 ROLLBACKS_NAIVE: Final = 2
 NAIVE_SECONDS: Final = 3.0
@@ -153,39 +144,24 @@ def rewinder(seed: int) -> Iterator[tuple[Rewinder, RedisServer]]:
 
 
 @dataclass
-class Told:
+class Found:
     """What the rollbacks came to."""
 
-    recoveries: list[Recovery] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
     slow: list[str] = field(default_factory=list)
-    behind: int = 0
-    fallen_back: int = 0  # shards, over all rollbacks
     seconds_a_million: float = 0.0  # of the last one, once its shards were claimed again
     noticed_seconds: float = 0.0  # until then, while nothing new came
 
 
 def real(run: Run) -> Outcome:
-    with (
-        broker_of(run) as broker,
-        rewinder(run.seed) as (redis, address),
-        running_inbox() as inbox,
-        installed(
-            *(broker, address, run.folder / "workers", run.prefix),
-            rules=RULES_POSTED,
-            more=endpoint_of(inbox),
-        ) as workers,
-    ):
-        sender = Sender(workers.settings)
-        events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
-        for name in NAMES:
-            workers.start(name)
-        found = Told()
+    with rewinder(run.seed) as (redis, address), posting(run, address) as pair:
+        workers, sender, events = pair.workers, pair.sender, pair.events
+        found = Found()
         with loading(sender, events, RATE), redis.server.client() as client:
             until_past(client, NOWHERE, "each shard commits", START_SECONDS_MAX)
             for number in range(run.of(ROLLBACKS)):
                 rewind(redis, workers, found, older=number % 2 == 1)
-                run.say(f"rollback {number + 1}: {found.recoveries[-1].recover_ms:.0f} ms")
+                run.say(f"rollback {number + 1}: {found.losses.recoveries[-1].recover_ms:.0f} ms")
         with redis.server.client() as client:
             until_read(client, len(sender.sent))
         snapshot = redis.snapshot()
@@ -199,19 +175,22 @@ def real(run: Run) -> Outcome:
         with redis.server.client() as client:
             until_read(client, len(sender.sent))
             figures = {
-                "events_behind": found.behind,
-                "shards_fallen_back": found.fallen_back,
+                "events_behind": found.losses.behind,
+                "shards_fallen_back": found.losses.fallen_back,
                 "rollbacks_noticed": noticed(workers),
                 "healed_seconds_a_million": found.seconds_a_million,
                 "noticed_at_rest_seconds": found.noticed_seconds,
             }
             return replace(
-                outcome(client, inbox, sender.sent, found.recoveries, figures, found.wrong),
+                outcome(
+                    *(client, pair.inbox, sender.sent),
+                    *(found.losses.recoveries, figures, found.losses.wrong),
+                ),
                 slow=tuple(found.slow),
             )
 
 
-def rewind(redis: Rewinder, workers: Installed, found: Told, *, older: bool) -> None:
+def rewind(redis: Rewinder, workers: Installed, found: Found, *, older: bool) -> None:
     """Let Redis lose its newest writes under load, and wait until they are there again."""
     snapshot = redis.snapshot() if older else None
     if older:
@@ -229,7 +208,7 @@ def rewind(redis: Rewinder, workers: Installed, found: Told, *, older: bool) -> 
 def heal(
     redis: Rewinder,
     workers: Installed,
-    found: Told,
+    found: Found,
     before: Positions,
     killed: float,
     *,
@@ -248,35 +227,24 @@ def heal(
         claimed = time.monotonic()
         until_past(client, marks, "what was lost is there again", WAIT_SECONDS_MAX)
     now = time.monotonic()
-    found.recoveries.append(Recovery((now - killed) * 1_000, (now - back) * 1_000))
+    found.losses.add(Recovery.now(killed, back), lost, noticed(workers) - told_before)
     behind = sum(lost.values())
-    found.behind += behind
-    found.fallen_back += len(lost)
     limit = NOTICED_SECONDS + behind * HEALED_SECONDS_A_MILLION / 1_000_000
     if now - back > limit:
         found.slow.append(f"{behind} events behind, and healed in {now - back:.2f} s")
     if quiet:
         found.seconds_a_million = (now - claimed) * 1_000_000 / behind
         found.noticed_seconds = claimed - back
-    count = noticed(workers) - told_before
-    if count < len(lost):
-        found.wrong.append(f"{len(lost)} shards fell back, and {count:.0f} were noticed")
 
 
 def naive(run: Run) -> Outcome:
     """No fence: positions are Kafka's, and Redis is believed to have what it had."""
     with (
-        broker_of(run) as broker,
         rewinder(run.seed) as (redis, address),
-        rig(broker, address, run.folder, run.prefix, "--naive") as workers,
+        naive_pair(run, address) as (workers, sender, events),
     ):
-        sender = Sender(workers.settings)
-        events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
-        for name in NAMES:
-            workers.start(name)
-        client = redis.server.client()
-        with loading(sender, events, RATE), client:
-            until(lambda: client.dbsize() > CUSTOMERS, "they work", START_SECONDS_MAX)
+        with loading(sender, events, RATE):
+            until_they_work(redis.server)
             for _ in range(ROLLBACKS_NAIVE):
                 redis.load_for(NAIVE_SECONDS)
                 redis.close()

@@ -18,17 +18,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.faults.experiment import Experiment, Outcome, Run
-from tests.faults.inbox import running_inbox
-from tests.faults.installed import Installed, installed
+from tests.faults.installed import Installed
 from tests.faults.load import loading
 from tests.faults.proxy import FaultProxy, Faults, fault_proxy
 from tests.faults.rewound import (
     NOWHERE,
-    RULES_POSTED,
     START_SECONDS_MAX,
     Positions,
     Recovery,
-    endpoint_of,
     fallen_back,
     naive_outcome,
     noticed,
@@ -38,21 +35,15 @@ from tests.faults.rewound import (
     until_past,
     until_read,
 )
-from tests.faults.shared_broker import broker_of
+from tests.faults.two_workers import RATE, Losses, naive_pair, posting, until_they_work
 from tests.integration.free_port import free_port
 from tests.integration.redis_server import RedisServer, running_redis
-from tests.integration.shop import Sender, told
-from tests.integration.workers import rig
 
 PROMOTIONS: Final = 20
-RATE: Final = 2_000
-CUSTOMERS: Final = 600
 LOADED_SECONDS: Final = (0.5, 2.0)
 STALLED_SECONDS: Final = (0.1, 3.0)
 READ_ONLY_SECONDS_MAX: Final = 0.5
 WAIT_SECONDS_MAX: Final = 60.0  # nobody promises it: the machine may be slow
-NAMES: Final = ("one", "two")
-HOUR_MS: Final = 3_600_000
 AT_ONCE: Final = {"repl-diskless-sync-delay": "0"}  # a new replica need not wait for others
 
 PROMOTIONS_NAIVE: Final = 2
@@ -144,47 +135,35 @@ def pair() -> Iterator[tuple[Pair, RedisServer]]:
 class Found:
     """What the promotions came to."""
 
-    recoveries: list[Recovery] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    behind: int = 0
-    fallen_back: int = 0  # shards, over all promotions
+    losses: Losses = field(default_factory=Losses)
     lossy: int = 0  # promotions that lost something
 
 
 def real(run: Run) -> Outcome:
     chance, found = random.Random(run.seed), Found()
-    with (
-        broker_of(run) as broker,
-        pair() as (redis, address),
-        running_inbox() as inbox,
-        installed(
-            *(broker, address, run.folder / "workers", run.prefix),
-            rules=RULES_POSTED,
-            more=endpoint_of(inbox),
-        ) as workers,
-    ):
-        sender = Sender(workers.settings)
-        events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
-        for name in NAMES:
-            workers.start(name)
-        with loading(sender, events, RATE):
+    with pair() as (redis, address), posting(run, address) as made:
+        workers, sender = made.workers, made.sender
+        with loading(sender, made.events, RATE):
             with redis.primary.client() as client:
                 until_past(client, NOWHERE, "each shard commits", START_SECONDS_MAX)
             for number in range(run.of(PROMOTIONS)):
                 time.sleep(chance.uniform(*LOADED_SECONDS))
                 fail_over(redis, workers, found, chance, frozen=number % 2 == 1)
-                run.say(f"promotion {number + 1}: {found.recoveries[-1].recover_ms:.0f} ms")
+                run.say(f"promotion {number + 1}: {found.losses.recoveries[-1].recover_ms:.0f} ms")
         with redis.primary.client() as client:
             until_read(client, len(sender.sent))
             figures = {
-                "events_behind": found.behind,
-                "shards_fallen_back": found.fallen_back,
+                "events_behind": found.losses.behind,
+                "shards_fallen_back": found.losses.fallen_back,
                 "promotions_with_loss": found.lossy,
                 "rollbacks_noticed": noticed(workers),
             }
             if not found.lossy:
-                found.wrong.append("No replica was behind, so this shows nothing.")
-            return outcome(client, inbox, sender.sent, found.recoveries, figures, found.wrong)
+                found.losses.wrong.append("No replica was behind, so this shows nothing.")
+            losses = found.losses
+            return outcome(
+                *(client, made.inbox, sender.sent, losses.recoveries, figures, losses.wrong)
+            )
 
 
 def fail_over(
@@ -199,31 +178,19 @@ def fail_over(
     back = time.monotonic()
     with redis.replica.client() as client:
         until_past(client, before, "what was lost is there again", WAIT_SECONDS_MAX)
-    now = time.monotonic()
-    found.recoveries.append(Recovery((now - killed) * 1_000, (now - back) * 1_000))
-    found.behind += sum(lost.values())
-    found.fallen_back += len(lost)
+    found.losses.add(Recovery.now(killed, back), lost, noticed(workers) - told_before)
     found.lossy += bool(lost)
-    count = noticed(workers) - told_before
-    if count < len(lost):
-        found.wrong.append(f"{len(lost)} shards fell back, and {count:.0f} were noticed")
     redis.change()
 
 
 def naive(run: Run) -> Outcome:
     """No fence: positions are Kafka's, and the replica is believed to have what the primary had."""
     with (
-        broker_of(run) as broker,
         pair() as (redis, address),
-        rig(broker, address, run.folder, run.prefix, "--naive") as workers,
+        naive_pair(run, address) as (workers, sender, events),
     ):
-        sender = Sender(workers.settings)
-        events = told(run.seed, CUSTOMERS, time.time_ns() // 1_000_000 - HOUR_MS)
-        for name in NAMES:
-            workers.start(name)
-        client = redis.primary.client()
-        with loading(sender, events, RATE), client:
-            until(lambda: client.dbsize() > CUSTOMERS, "they work", START_SECONDS_MAX)
+        with loading(sender, events, RATE):
+            until_they_work(redis.primary)
             for _ in range(PROMOTIONS_NAIVE):
                 time.sleep(LOADED_SECONDS[1])
                 redis.stall_and_kill(STALLED_SECONDS_NAIVE, frozen=False)
