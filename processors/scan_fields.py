@@ -1,7 +1,8 @@
 """Scanned fields: which field a key names and which kind a type is, for kernels that read bytes.
 
 Promise   Exactly the fields of event.py, their limits, and its kinds.
-How       A perfect hash of the fields' names, found at import; the bytes are compared.
+How       A perfect hash of the fields' names, found at import; the bytes are compared. Limits are
+          read from the types of event.py.
 Limits    Names of fields are told apart by their length and two letters; found at import or never.
 Not here  Walking over a record (scan.py).
 """
@@ -12,16 +13,11 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import inspect
 
 from processors.compiled import compiled
-from processors.event import (
-    AMOUNT_MAX,
-    ID_CHARS_MAX,
-    KINDS,
-    NAME_CHARS_MAX,
-    NUMBER_FIELDS,
-    TEXT_CHARS_MAX,
-)
+from processors.event import KINDS, NUMBER_FIELDS, Event
+from processors.fault import SCALES
 from processors.spans import SPANS
 from processors.tokens import equals
 
@@ -39,7 +35,11 @@ REQUIRED: Final = 1 << _CUSTOMER | 1 << _ACTION | 1 << ID | 1 << TYPE | 1 << AT_
 _UNKNOWN: Final = -1
 ORDER: Final = KINDS.index("order")
 SERVICE: Final = KINDS.index("service")
-ANY_SCALE: Final = (1.0, 5.0)  # a score in it is good for each of fault.SCALES
+# A score in it is good for each of them.
+ANY_SCALE: Final = (
+    max(low for low, _ in SCALES.values()),
+    min(high for _, high in SCALES.values()),
+)
 
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -49,14 +49,19 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 
 def _limits() -> tuple[Integers, Integers, Floats, Floats]:
     """Of each text the fewest and most characters, of each number the least and the largest."""
-    most = [TEXT_CHARS_MAX] * len(SPANS)
-    least = [0] * len(SPANS)
-    most[_CUSTOMER] = most[ID] = ID_CHARS_MAX
-    most[_ACTION] = NAME_CHARS_MAX
-    least[_CUSTOMER] = least[ID] = least[_ACTION] = 1
-    ranges = {"score": (-AMOUNT_MAX, AMOUNT_MAX), "sentiment": (-1.0, 1.0)}
-    lows, highs = zip(*(ranges.get(name, (0.0, AMOUNT_MAX)) for name in NUMBER_FIELDS), strict=True)
-    return np.array(least), np.array(most), np.array(lows), np.array(highs)
+    texts, numbers = {}, {}
+    event = inspect.type_info(Event)
+    assert isinstance(event, inspect.StructType), "it is one"
+    for field in event.fields:
+        kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+        for kind in kinds:
+            if isinstance(kind, inspect.StrType):
+                texts[field.name] = (kind.min_length or 0, kind.max_length)
+            elif isinstance(kind, inspect.FloatType):
+                numbers[field.name] = (kind.ge, kind.le)
+    least, most = np.array([texts[name] for name in SPANS], dtype=np.int64).T.copy()
+    lows, highs = np.array([numbers[name] for name in NUMBER_FIELDS], dtype=np.float64).T.copy()
+    return least, most, lows, highs
 
 
 _PLACES: Final = 128

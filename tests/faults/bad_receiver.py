@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, cast
 
 from tests.faults.loop_thread import LoopThread
@@ -72,7 +73,7 @@ class Receiver:
 
     async def _open(self) -> int:
         self._talks: set[_Talk] = set()
-        made = lambda: _Talk(self._answer, self._talks)  # noqa: E731  one a connection
+        made = partial(_Talk, self._answer, self._talks)  # one a connection
         self._server = await self._thread.loop.create_server(made, "127.0.0.1", 0, backlog=1024)
         port: int = self._server.sockets[0].getsockname()[1]
         return port

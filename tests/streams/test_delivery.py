@@ -6,7 +6,8 @@ import pytest
 from sinks import payload
 from sinks.retry import ATTEMPTS_MAX, Policy
 from sinks.sink import Delivered, Receipt, Rejected, RetryAfter
-from streams.delivery import NOTE_CHARS_MAX, Delivery, after, parked, pending
+from streams.commands.dlq import STATUSES
+from streams.delivery import DEAD, NOTE_CHARS_MAX, Delivery, after, parked, pending
 from tests.actions import action
 
 NOW_MS = 1_714_564_900_000
@@ -72,3 +73,8 @@ def test_notes_are_short() -> None:
 def test_a_webhook_and_a_topic_of_one_name_have_lanes_of_their_own() -> None:
     """They fail for reasons of their own."""
     assert pending(action(kind="topic"), 0).lane != pending(action(kind="webhook"), 0).lane
+
+
+def test_the_command_knows_all_statuses_of_what_was_given_up() -> None:
+    """It names them itself, so as not to load what it may not need."""
+    assert set(STATUSES) == DEAD
