@@ -35,9 +35,10 @@ make faults
 ```
 
 runs everything at full scale, for which an hour and a quarter on two cores are planned. `make faults
-SCALE=0.1` is what CI runs, in 12 minutes. `make faults ONLY=kill_workers SEED=42` runs one experiment with one seed; everything
-random in it is drawn from the seed: which worker, when, which reply. What the machine adds, its scheduling,
-differs from run to run. A run that falls short prints the command that repeats it, and exits with 1.
+SCALE=0.1` is what CI runs, in 12 minutes. `make faults ONLY=kill_workers SEED=42` runs one experiment with
+one seed; everything random in it is drawn from the seed: which worker, when, which reply. What the machine
+adds, its scheduling, differs from run to run. A run that falls short prints the command that repeats it, and
+exits with 1.
 
 ## What came out
 
