@@ -115,6 +115,13 @@ class Dispatch:
             if name in stored or not lane.breaker.is_well
         }
 
+    def enable(self, name: str) -> None:
+        """Use an endpoint again that was disabled. What it missed is dead until it is revived."""
+        lane = self.lanes.get(name)
+        if lane is not None and lane.breaker.disabled:
+            _log.warning("the endpoint %s is used again: somebody has enabled it", name)
+            lane.enable()  # the relay's `look` goes on to refill it, or is due within LOOK_MS
+
     def release(self, number: int) -> None:
         """Forget what is queued of a shard. What is under way ends by itself."""
         for lane in self.lanes.values():

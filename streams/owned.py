@@ -37,10 +37,11 @@ class Parcel:
 class OwnedShard:
     def __init__(self, number: int, nonce: str, last: int) -> None:
         """Begin with an unknown cursor: all is to be recovered up to sequence `last`."""
-        self._session = f"{nonce}.{next(_sessions)}"
+        self.session = f"{nonce}.{next(_sessions)}"
         self._tried = 0  # writes
-        self.known = 0  # the last of them that is known to be stored
-        self.before: tuple[str, int] | None = None  # the last write of who had the shard before
+        self.known = (
+            0  # the last of them that is known to be stored; 0: the beginning of the session
+        )
         self.number = number
         self.nonce = nonce
         self.last = last  # the newest sequence that we know of
@@ -117,13 +118,13 @@ class OwnedShard:
         cursor = min(left, default=(self.taken or 0) + 1) - 1
         new = {name: state for name, state in lanes.items() if self.lanes.get(name) != state}
         self._tried += 1
-        mark = Mark(self._session, self._tried, self.known, self.before)
+        mark = Mark(self.session, self._tried, self.known)
         return Changes(deliveries, settled, cursor, new, mark), parcels
 
     def has_lost(self, survey: Survey, known: int) -> bool:
         """Whether Redis lacks write `known`, which was known to be stored when the survey was begun."""
         session, number = survey.marked or ("", 0)
-        return known > 0 and (session != self._session or number < known)
+        return session != self.session or number < known
 
     def written(self, changes: Changes, parcels: Sequence[Parcel], waiting_count: int) -> None:
         """The changes are stored."""

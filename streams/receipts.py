@@ -50,10 +50,9 @@ class LaneState(msgspec.Struct, frozen=True):
 class Mark:
     """Which write this is. Redis may lose the last ones: who goes on as if they were there loses more."""
 
-    session: str  # of one reading of a shard's books
+    session: str  # of one reading of a shard's books; `begin` has marked it
     number: int  # from 1
-    known: int  # the last of this session that is known to be stored; 0: none
-    before: tuple[str, int] | None = None  # what was marked when the books were read
+    known: int  # the last of this session that is known to be stored; 0: its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,13 @@ class Survey:
 
 class Receipts(Protocol):
     """Raises StoreDownError, when it can be tried again, and other StoreErrors, from every method."""
+
+    async def begin(self, number: int, nonce: str, session: str) -> None:
+        """Mark that the shard's books are read anew, before they are; writes of this session follow.
+
+        Raises:
+            FencedError: The shard has another owner; nothing was stored.
+        """
 
     async def cursor(self, number: int) -> int:
         """The outbox sequence up to which all entries are settled."""

@@ -39,6 +39,9 @@ class MemoryReceipts:
         self.writes_count = 0
         self._kept_max = kept_max
 
+    async def begin(self, number: int, nonce: str, session: str) -> None:
+        self._owned(number, nonce).marked = (session, 0)
+
     async def cursor(self, number: int) -> int:
         return self._shard(number).cursor
 
@@ -52,14 +55,11 @@ class MemoryReceipts:
         return seen | shard.waiting.keys() & set(ids)
 
     async def write(self, number: int, nonce: str, changes: Changes) -> int:
-        shard = self._shard(number)
-        if shard.nonce != nonce:
-            raise FencedError(number, nonce, shard.nonce)
+        shard = self._owned(number, nonce)
         mark = changes.mark
         if mark is not None:
             session, last = shard.marked or ("", 0)
-            is_ours = session == mark.session and last >= mark.known
-            if not is_ours and (mark.known or shard.marked != mark.before):
+            if session != mark.session or last < mark.known:
                 raise MismatchError(number, f"write {mark.known}", f"write {last}")
         self.writes_count += 1
         shard.lanes.update(changes.lanes)
@@ -115,6 +115,12 @@ class MemoryReceipts:
             shard.waiting[each.id] = shard.actions[each.id] = new
             shard.lanes.setdefault(each.lane, LaneState(about=""))
         return len(found)
+
+    def _owned(self, number: int, nonce: str) -> ShardReceipts:
+        shard = self._shard(number)
+        if shard.nonce != nonce:
+            raise FencedError(number, nonce, shard.nonce)
+        return shard
 
     def _shard(self, number: int) -> ShardReceipts:
         if self.is_down:

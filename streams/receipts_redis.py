@@ -1,7 +1,7 @@
 """Receipts in Redis, through a connection pool of the relay's own.
 
 Promise   As receipts.py says. No command is repeated by the client.
-How       Four scripts (receipts_scripts.py): write, due, forget, revive. Redis 6.2 suffices.
+How       Five scripts (receipts_scripts.py): begin, write, due, forget, revive. Redis 6.2 suffices.
 Limits    CONNECTIONS_MAX connections, REPLY_SECONDS_MAX a reply.
 Not here  The order of the writes: `commands`, checked against every prefix in the tests.
 """
@@ -24,7 +24,7 @@ from streams.delivery import DEAD, Delivery
 from streams.errors import DamagedError, FencedError, MismatchError, StoreDownError, StoreError
 from streams.keys import Keys
 from streams.receipts import KEPT_MAX, Changes, Due, LaneState, Survey, is_settled, is_waiting
-from streams.receipts_scripts import DUE, FORGET, REVIVE, WRITE
+from streams.receipts_scripts import BEGIN, DUE, FORGET, REVIVE, WRITE
 from streams.store import DOWN_FOR_NOW
 
 CONNECTIONS_MAX: Final = 4
@@ -55,6 +55,7 @@ class RedisReceipts:
             max_connections=CONNECTIONS_MAX,
         )
         self._kept_max = kept_max
+        self._begin = self._client.register_script(BEGIN)
         self._write = self._client.register_script(WRITE)
         self._due = self._client.register_script(DUE)
         self._forget = self._client.register_script(FORGET)
@@ -62,6 +63,12 @@ class RedisReceipts:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def begin(self, number: int, nonce: str, session: str) -> None:
+        keys = [Keys.of(number).fence, marked_key(number)]
+        found = await _asked(self._begin(keys=keys, args=[nonce, session]))
+        if found:
+            raise FencedError(number, nonce, found.decode())
 
     async def cursor(self, number: int) -> int:
         return outbox.cursor(number, await _asked(self._client.get(Keys.of(number).relay)))
@@ -95,10 +102,9 @@ class RedisReceipts:
         keys = Keys.of(number)
         dead = dead_key(number)
         mark = changes.mark
-        named: tuple[Part, ...] = ("", "", "", "")
+        named: tuple[Part, ...] = ("", "", "")
         if mark is not None:
-            before = "" if mark.before is None else "{} {}".format(*mark.before)
-            named = (mark.session, mark.number, mark.known, before)
+            named = (mark.session, mark.number, mark.known)
         arguments: list[Part] = [nonce, self._kept_max, *named]
         for command in commands(number, changes):
             arguments += (len(command), *command)

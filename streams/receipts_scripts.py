@@ -12,13 +12,24 @@ Two races with a Redis that comes back without its last writes:
 
     1. an entry is settled, for its action waits for another attempt; 2. Redis falls back to before
     that, and the fence stays as it was; 3. the relay writes the next cursor, which hides the entry.
-    So each write names the one before it, and the first one the last of who had the shard before: the
-    books may have been read before Redis fell back, and be written after it.
+    So each write names the one before it. A session is marked before its books are read, and the first
+    write names that: Redis may fall back between the two, even to the middle of a write of who had the
+    shard before.
 """
 
 from typing import Final
 
-# ARGV: nonce, how many to keep, session, number, known and before of the mark ("" for none), then
+# ARGV: nonce, session. Marks that its books are read from now on.
+BEGIN: Final = """
+local fence = redis.call('GET', KEYS[1])
+if not fence then return 'nothing' end
+local owner = cjson.decode(fence)
+if owner.nonce ~= ARGV[1] then return owner.epoch .. ':' .. owner.nonce end
+redis.call('SET', KEYS[2], ARGV[2] .. ' 0')
+return ''
+"""
+
+# ARGV: nonce, how many to keep, session, number and known of the mark ("" for none), then
 # commands, each with its length before it; the last word of the last one is the cursor.
 WRITE: Final = """
 local fence = redis.call('GET', KEYS[1])
@@ -28,12 +39,10 @@ if owner.nonce ~= ARGV[1] then return {-1, owner.epoch .. ':' .. owner.nonce} en
 if ARGV[3] ~= '' then
   local marked = redis.call('GET', KEYS[7]) or ''
   local session, number = string.match(marked, '^(.*) (%d+)$')
-  local is_ours = session == ARGV[3] and tonumber(number) >= tonumber(ARGV[5])
-  local is_first = tonumber(ARGV[5]) == 0 and marked == ARGV[6]
-  if not is_ours and not is_first then return {-2, marked} end
+  if session ~= ARGV[3] or tonumber(number) < tonumber(ARGV[5]) then return {-2, marked} end
 end
 if tonumber(ARGV[#ARGV]) > owner.outbox then ARGV[#ARGV] = string.format('%d', owner.outbox) end
-local at = 7
+local at = 6
 while at <= #ARGV do
   local length = tonumber(ARGV[at])
   redis.call(unpack(ARGV, at + 1, at + length))

@@ -125,13 +125,6 @@ class Relay:
         except StoreError as error:
             self._failed("the last records are not written", error)
 
-    def enable(self, lane: str) -> None:
-        """Use an endpoint again that was disabled. What it missed is dead until it is revived."""
-        found = self.dispatch.lanes.get(lane)
-        if found is not None and found.breaker.disabled:
-            _log.warning("the endpoint %s is used again: somebody has enabled it", lane)
-            found.enable()  # `look` goes on to refill it, or is due within LOOK_MS
-
     # ---- looking after shards and lanes
 
     async def _look_after(self) -> None:
@@ -175,8 +168,12 @@ class Relay:
     async def _catch_up(self, shard: OwnedShard, *, with_survey: bool) -> None:
         """Take what the outbox holds and we do not, oldest first, as long as there is room."""
         if shard.taken is None:
+            try:
+                await self._receipts.begin(shard.number, shard.nonce, shard.session)
+            except FencedError as error:
+                self._leave(shard, error)
+                return
             survey = await self._survey(shard)
-            shard.before = survey.marked
             for name, state in survey.states.items():
                 self.dispatch.lane(name).restore(state)
             cursor = await self._receipts.cursor(shard.number)
@@ -201,7 +198,7 @@ class Relay:
         survey = await self._receipts.survey(shard.number)
         if self._is_owned(shard):
             for name in shard.surveyed(survey, before):
-                self.enable(name)
+                self.dispatch.enable(name)
             for name, due_ms in survey.first_due_ms.items():
                 self.dispatch.lane(name).awaits(shard.number, due_ms)
             idle = shard.idle_lanes(survey) - self.dispatch.lanes.keys()
@@ -264,7 +261,7 @@ class Relay:
                     self.complaints.over(what)
 
     async def _write_shard(self, shard: OwnedShard) -> None:
-        while self._is_owned(shard):
+        while self._is_owned(shard) and shard.taken is not None:
             changes, parcels = shard.changes(self.dispatch.states(shard.lanes))
             if changes.is_empty:
                 break
@@ -275,9 +272,7 @@ class Relay:
         try:
             waiting_count = await self._receipts.write(shard.number, shard.nonce, changes)
         except FencedError as error:
-            _log.warning("the relay leaves shard %d: %s", shard.number, error)
-            if self._is_owned(shard):
-                self._released(shard.number)
+            self._leave(shard, error)
             return
         except MismatchError:
             if self._is_owned(shard):
@@ -289,6 +284,11 @@ class Relay:
         self.dispatch.await_attempts(shard.number, changes.deliveries)
         if was_full and not shard.is_full:
             self.dispatch.wake.set()
+
+    def _leave(self, shard: OwnedShard, error: FencedError) -> None:
+        _log.warning("the relay leaves shard %d: %s", shard.number, error)
+        if self._is_owned(shard):
+            self._released(shard.number)
 
     def _begin_again(self, shard: OwnedShard) -> None:
         _log.error("Redis has lost records of shard %d: what is open is read anew", shard.number)

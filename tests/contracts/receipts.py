@@ -142,6 +142,7 @@ class ReceiptsContract:
     ) -> None:
         """Who goes on as if it were there would hide what it had settled: for ever."""
         await store.commit(0, 1, [action(1)])
+        await receipts.begin(0, NONCE, "a")
         await receipts.write(0, NONCE, Changes([done(2)], mark=Mark("a", 4, known=0)))
         with pytest.raises(MismatchError):
             await receipts.write(0, NONCE, Changes([done(1)], [1], 1, mark=Mark("a", 6, known=5)))
@@ -152,8 +153,30 @@ class ReceiptsContract:
         assert await receipts.entries(0, 1, 1)
         assert (await receipts.survey(0)).marked == ("a", 4)
 
+    async def test_a_write_of_a_session_whose_beginning_is_lost_changes_nothing(
+        self, store: Store, receipts: Receipts
+    ) -> None:
+        """Its books may have been read in the middle of a write that is gone by now, or there again."""
+        await store.commit(0, 1, [action(1)])
+        await receipts.begin(0, NONCE, "a")
+        await receipts.begin(0, NONCE, "b")
+        with pytest.raises(MismatchError):
+            await receipts.write(0, NONCE, Changes([done(1)], [1], 1, mark=Mark("a", 1, known=0)))
+
+        assert await receipts.entries(0, 1, 1)
+        assert (await receipts.survey(0)).marked == ("b", 0)
+
+    async def test_who_is_no_longer_the_owner_begins_nothing(self, receipts: Receipts) -> None:
+        """The owner's writes would be taken for lost."""
+        await receipts.begin(0, NONCE, "a")
+        with pytest.raises(FencedError):
+            await receipts.begin(0, "former", "b")
+
+        assert (await receipts.survey(0)).marked == ("a", 0)
+
     async def test_a_write_whose_reply_was_lost_is_no_obstacle(self, receipts: Receipts) -> None:
         """It may be stored or not; what follows it names the one before it."""
+        await receipts.begin(0, NONCE, "a")
         await receipts.write(0, NONCE, Changes([done(1)], mark=Mark("a", 1, known=0)))
         await receipts.write(0, NONCE, Changes([done(2)], mark=Mark("a", 2, known=1)))
         await receipts.write(0, NONCE, Changes([done(2), done(3)], mark=Mark("a", 3, known=1)))

@@ -6,7 +6,7 @@ Promise   As streams/receipts_scripts.py; the contract of receipts (tests/contra
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -34,18 +34,32 @@ def _members(reply: Reply) -> list[bytes]:
     return [each for each in reply if isinstance(each, bytes)]
 
 
-def _write(session: Session, keys: Words, args: Words) -> Reply:
-    fence = _call(session, b"GET", keys[0])
+def _owner(session: Session, key: bytes) -> tuple[dict[str, Any] | None, bytes]:
+    """What the fence says, and the words for who it is."""
+    fence = _call(session, b"GET", key)
     if not isinstance(fence, bytes):
-        return [-1, b"nothing"]
-    owner = msgspec.json.decode(fence)
-    if owner["nonce"] != args[0].decode():
-        return [-1, f"{owner['epoch']}:{owner['nonce']}".encode()]
-    has_lost = _lost(session, keys[6], args[2:6])
+        return None, b"nothing"
+    owner: dict[str, Any] = msgspec.json.decode(fence)
+    return owner, f"{owner['epoch']}:{owner['nonce']}".encode()
+
+
+def _begin(session: Session, keys: Words, args: Words) -> Reply:
+    owner, who = _owner(session, keys[0])
+    if owner is None or owner["nonce"] != args[0].decode():
+        return who
+    _call(session, b"SET", keys[1], args[1] + b" 0")
+    return b""
+
+
+def _write(session: Session, keys: Words, args: Words) -> Reply:
+    owner, who = _owner(session, keys[0])
+    if owner is None or owner["nonce"] != args[0].decode():
+        return [-1, who]
+    has_lost = _lost(session, keys[6], args[2:5])
     if has_lost is not None:
         return [-2, has_lost]
     given = [*args[:-1], b"%d" % min(int(args[-1]), owner["outbox"])]
-    at = 6
+    at = 5
     while at < len(given):
         length = int(given[at])
         _call(session, *given[at + 1 : at + 1 + length])
@@ -66,15 +80,13 @@ def _write(session: Session, keys: Words, args: Words) -> Reply:
 
 def _lost(session: Session, key: bytes, mark: Words) -> bytes | None:
     """What is marked instead, where the write that the mark names is not there."""
-    name, _, known, before = mark
+    name, _, known = mark
     if not name:
         return None
     found = _call(session, b"GET", key)
     marked = found if isinstance(found, bytes) else b""
     stored, _, number = marked.rpartition(b" ")
-    is_ours = stored == name and int(number) >= int(known)
-    is_first = int(known) == 0 and marked == before
-    return None if is_ours or is_first else marked
+    return None if stored == name and int(number) >= int(known) else marked
 
 
 def _due(session: Session, keys: Words, args: Words) -> Reply:
@@ -120,6 +132,7 @@ def _revive(session: Session, keys: Words, args: Words) -> Reply:
 
 
 SCRIPTS: Final[Mapping[str, Callable[[Session, Words, Words], Reply]]] = {
+    receipts_scripts.BEGIN: _begin,
     receipts_scripts.WRITE: _write,
     receipts_scripts.DUE: _due,
     receipts_scripts.FORGET: _forget,

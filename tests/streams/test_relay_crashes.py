@@ -95,7 +95,7 @@ async def test_a_receiver_that_is_gone_is_disabled_and_stays_so_after_a_restart(
         assert "HTTP 410" in world.receipts.shards[0].dead[action(3).id].note
         assert len(sink.attempts) == 1
 
-        relay.enable("webhook:crm")
+        relay.dispatch.enable("webhook:crm")
         await world.receipts.revive(0, [action(2).id, action(3).id], world.clock.now_ms())
         await world.run_until(lambda: world.is_settled)
         assert [world.status(number) for number in (1, 2, 3)] == ["disabled", *["delivered"] * 2]

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from rules.action import Action
 from sinks.memory import MemorySink
-from sinks.sink import Delivered, RetryAfter
+from sinks.sink import Delivered, Receipt, RetryAfter
 from streams.receipts_memory import ShardReceipts
 from streams.relay import SURVEY_MS, Relay
 from tests.actions import action
@@ -64,3 +65,29 @@ async def test_the_next_record_does_not_hide_what_was_lost(world: World) -> None
     assert [world.status(number) for number in (2, 3)] == ["delivered", "delivered"]
     assert {each.action_id for each in sink.delivered} == {action(n).id for n in (1, 2, 3)}
     assert world.receipts.shards[0].cursor == world.sequence
+
+
+async def test_books_read_before_redis_fell_back_once_more_hide_nothing(world: World) -> None:
+    """They were read in the middle of a write that is gone by the time of our first one."""
+
+    class FallingSink(MemorySink):
+        """As it is reached for the first time, Redis falls back."""
+
+        async def deliver(self, action: Action, body: bytes) -> Receipt:
+            if not self.attempts:
+                world.receipts.shards[0] = copy.deepcopy(earlier)
+            return await super().deliver(action, body)
+
+    world.sinks["crm"] = sink = FallingSink()
+    for number in (1, 2):
+        world.commit(None, [action(number)])
+    world.receipts.shards[0].nonce = "ours"
+    earlier = copy.deepcopy(world.receipts.shards[0])
+    del world.receipts.shards[0].outbox[1]  # the former owner had settled it
+    async with world.relay() as relay:
+        relay.dispatch.wake.set()
+        for _ in range(4):
+            await world.later(LATER_MS)
+
+    assert {each.action_id for each in sink.delivered} == {action(n).id for n in (1, 2)}
+    assert world.is_settled
