@@ -16,6 +16,8 @@ vocabulary     every word that a rule may use
 reading        functions over events, checked
 operation      operators, checked
 expression     conditions and values that are known to make sense
+sequence       what has to happen in order, and what must not
+restraint      what keeps a rule from acting: caps and quiet hours
 rule           a rule that has passed every check
 ruleset        the rules that were loaded together
 compile        expressions to registers of the plan

@@ -5,23 +5,44 @@ Not here  Reading files (load.py). Deciding (evaluate.py). Sentences about rules
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from rules.action import Target
 from rules.expression import Events, Expression
+from rules.restraint import Cap, Quiet
+from rules.sequence import Sequence
 from rules.template import Template
 
+PURPOSES: Final = ("marketing", "service", "risk", "operations")
+STAGES: Final = ("draft", "shadow", "canary", "live")  # from doing nothing to acting for everybody
+HOLDOUT_OF_MARKETING: Final = 0.10  # unless the rule says otherwise
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. It has a condition, or is about one event (`on`), or both."""
+    """One rule: a condition that becomes true, a condition at events (`on`), or a sequence.
+
+    The condition is `when and not unless`. `for_ms` stands only beside `when` alone. The share `canary`
+    of the customers is acted for while the stage is canary; `holdout` is the share that never is.
+    """
 
     name: str
     version: int
-    describe: str
-    when: Expression | None
-    on: Events | None
-    cooldown_ms: int  # 0: none
-    reason: Template | None
+    describe: str = ""
+    when: Expression | None = None
+    on: Events | None = None
+    sequence: Sequence | None = None
+    unless: Expression | None = None
+    for_ms: int = 0  # 0: at once
+    cooldown_ms: int = 0  # 0: none
+    cap: Cap | None = None
+    quiet: Quiet | None = None
+    consent: str | None = None  # the channel for which the customer's consent is needed
+    purpose: str = ""  # one of PURPOSES, or nothing
+    holdout: float = 0.0  # share of the customers, 0 to 1
+    stage: str = "live"  # one of STAGES
+    canary: float = 0.0  # share of the customers, while the stage is canary
+    reason: Template | None = None
     targets: tuple[Target, ...]
     file: str
     line: int
