@@ -56,9 +56,12 @@ class Crew:
         """Raises AssertionError when one has ended by itself."""
         for name, process in self.members.items():
             assert process.poll() is None, (
-                f"{name} ended with {process.returncode}:"
-                f" {self.log(name).read_text(errors='replace')[-LOG_CHARS:]}"
+                f"{name} ended with {process.returncode}: {self.last(name)}"
             )
+
+    def last(self, name: str) -> str:
+        """The end of its log."""
+        return self.log(name).read_text(errors="replace")[-LOG_CHARS:]
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

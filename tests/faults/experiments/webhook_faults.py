@@ -36,7 +36,7 @@ ACTIONS = 50_000
 KILLS = 20
 RATE = 900.0
 PARTITIONS = 4
-WAIT_SECONDS_MAX = 240.0
+WAIT_SECONDS_MAX = 90.0
 FIRST = 40  # orders before the first kill: by then all have started
 QUIET_SECONDS = 6.0  # naively nothing says when it is done: this long without a request
 
@@ -90,9 +90,28 @@ class Site:
     def _wait(self, done: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         while not done():
-            assert time.monotonic() < deadline, f"not {what} within {WAIT_SECONDS_MAX:.0f} s"
+            if time.monotonic() >= deadline:
+                self._complain()
+                raise AssertionError(f"not {what} within {WAIT_SECONDS_MAX:.0f} s")
             self.crew.check()
             time.sleep(0.2)
+
+    def _complain(self) -> None:
+        """Say who waits for what."""
+        self.run.say(f"{self.applied()} of {len(self.sender.sent)} events are applied")
+        with self.redis.client(decode_responses=True) as client:
+            for number in range(PARTITIONS):
+                tag = f"rapport:{{{number}}}"
+                waiting = list(client.hgetall(f"{tag}:actions:waiting").items())[:2]
+                due = {
+                    key: client.zrange(key, 0, 1, withscores=True)
+                    for key in client.scan_iter(f"{tag}:actions:due:*")
+                }
+                said = (client.get(f"{tag}:fence"), client.get(f"{tag}:relay"), waiting, due)
+                lanes = client.hgetall(f"{tag}:actions:lanes")
+                self.run.say(f"shard {number}: {said} {lanes}")
+        for name in self.crew.members:
+            self.run.say(f"{name}: {self.crew.last(name)}")
 
     def _is_silent(self) -> bool:
         return self.applied() == len(self.sender.sent) and (
