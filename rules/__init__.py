@@ -5,6 +5,10 @@ What a rule file meets, in order:
 load           files to a set of rules, or every mistake in them
 position       where in a file each key and value stands
 definition     one rule's table, key by key
+table          that table, with the place of each key and value
+sequence_keys  its `sequence` and `key`
+restraint_keys its caps, quiet hours, consent, purpose, hold-out and stage
+target_keys    its `then`
 duration       how durations are written, and how people say them
 template       the sentence of a reason, with values in curly brackets
 parse          text to a syntax tree
@@ -18,6 +22,7 @@ operation      operators, checked
 expression     conditions and values that are known to make sense
 sequence       what has to happen in order, and what must not
 restraint      what keeps a rule from acting: caps and quiet hours
+zone           time zones by name, the same on every machine
 rule           a rule that has passed every check
 ruleset        the rules that were loaded together
 compile        expressions to registers of the plan

@@ -38,12 +38,14 @@ class Checker:
     """Checks texts and gathers their mistakes.
 
     `scores` are the names that may be used; `fields` says whether those of an event may; `readings`
-    whether functions over events may, which is not so inside their own `where`.
+    whether functions over events may, which is not so inside their own `where`; `sequence` whether it
+    is a sequence that completes, perhaps with no event at all.
     """
 
     scores: Scores
     fields: bool
     readings: bool = True
+    sequence: bool = False
     mistakes: list[ExpressionError] = field(default_factory=list)
 
     def wrong(self, span: Span, message: str, mend: str = "") -> None:
@@ -51,7 +53,7 @@ class Checker:
         self.mistakes.append(ExpressionError(span, message, mend))
 
     def events(self, tree: Path | Where) -> Events | None:
-        """Check what `on` takes."""
+        """Check what `on` or a step takes."""
         checker = Readings(self._own_fields, self.wrong)
         if isinstance(tree, Path):
             return checker.events(tree, None)
@@ -120,11 +122,8 @@ class Checker:
         if name in FIELDS and self.fields:
             return Field(name, FIELDS[name], tree.span)
         if name in FIELDS:
-            self.wrong(
-                tree.span,
-                f"`{name}` is a field of an event, and this rule is not about one event",
-                f'add `on = "order.placed"`, or count: count(order.placed where {name} …, 30d)',
-            )
+            said, mend = self._no_field(name)
+            self.wrong(tree.span, f"`{name}` is a field of an event, and {said}", mend)
         elif tree.parts[0] in KINDS:
             mend = "as in count(order.placed, 30d) or since(order.placed)"
             self.wrong(tree.span, f"`{name}` names events: say what about them", mend)
@@ -135,6 +134,13 @@ class Checker:
             words = (*self.scores, *FUNCTIONS, *FIELDS)
             self.wrong(tree.span, f"`{name}` is not known", nearest(name, words))
         return None
+
+    def _no_field(self, name: str) -> tuple[str, str]:
+        if self.sequence:
+            mend = f"put it into a step, as in order.placed where {name} …; readings and scores are there"
+            return "a sequence may be completed by time alone", mend
+        mend = f'add `on = "order.placed"`, or count: count(order.placed where {name} …, 30d)'
+        return "this rule is not about one event", mend
 
     def _call(self, tree: Call) -> Expression | None:
         name = tree.name

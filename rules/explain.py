@@ -1,6 +1,6 @@
 """Explaining: each rule as a plain sentence.
 
-Promise   The sentence says all that the rule does: when, for whom, what, and how often.
+Promise   The sentence says all that the rule does: when, for whom, what, and what holds it back.
 How       One walk over the checked expression; what has no plain words is spelled in the language.
 Not here  The language itself (spell.py). The values of one fire (evaluate.py puts them into the action).
 """
@@ -19,7 +19,9 @@ from rules.expression import (
     Trend,
     Type,
 )
+from rules.restraint import CUSTOMER_ZONE, Quiet
 from rules.rule import Rule
+from rules.sequence import Sequence
 from rules.spell import spell
 from rules.vocabulary import VALUE_FUNCTIONS
 
@@ -55,24 +57,100 @@ _READINGS: Final = {
     "approximate": "the window over {events} holds more than {exact} events",
 }
 
+_STAGES: Final = {
+    "draft": "a draft that is not judged",
+    "shadow": "in shadow, where it decides and does not act",
+}
 _ONE: Final = ("since", "last", "first")  # these are about one event
 
 
 def sentence(rule: Rule) -> str:
-    """What the rule does."""
-    head = f"{rule.name} (version {rule.version})"
-    told = f"{rule.describe.rstrip('.')}. " if rule.describe else ""
+    """What the rule does, and what keeps it from acting, in the order of precedence."""
     does = " and ".join(_target(each) for each in rule.targets)
+    told = f"{rule.describe.rstrip('.')}. " if rule.describe else ""
+    held = _restraints(rule)
+    back = ""
+    if held == [_cooldown(rule)]:
+        back = f", at most once in {duration_phrase(rule.cooldown_ms)} for each customer"
+    elif held:
+        back = f". Held back, in this order: {'; '.join(held)}"
+    return f"{_head(rule)}: {told}{_moment(rule)}: {does}{back}."
+
+
+def _head(rule: Rule) -> str:
+    said = [f"version {rule.version}"]
+    if rule.purpose:
+        said.append(f"for {rule.purpose}")
+    if rule.stage == "canary":
+        said.append(f"a canary that acts for {_percent(rule.canary)} of the customers")
+    elif rule.stage in _STAGES:
+        said.append(_STAGES[rule.stage])
+    return f"{rule.name} ({', '.join(said)})"
+
+
+def _moment(rule: Rule) -> str:
+    """When the rule fires."""
+    when = "" if rule.when is None else phrase(rule.when)
+    if rule.on is None and rule.sequence is None:
+        assert rule.when is not None, "a rule has a condition, an event or a sequence"
+        if rule.unless is not None:
+            when = f"{_bracketed(rule.when)} and it is not so that {_bracketed(rule.unless)}"
+        if rule.for_ms:
+            return f"As soon as it has held for {duration_phrase(rule.for_ms)} that {when}"
+        return f"As soon as {when}"
     if rule.on is not None:
-        condition = "" if rule.when is None else f" when {phrase(rule.when)}"
-        fires = f"At each {_events(rule.on, one=True)}{condition}: {does}"
+        at = f"At each {_events(rule.on, one=True)}"
     else:
-        assert rule.when is not None, "a rule has a condition or an event"
-        fires = f"As soon as {phrase(rule.when)}: {does}"
-    often = ""
+        assert rule.sequence is not None, "one of the two"
+        at = _sequence(rule.sequence)
+    unless = "" if rule.unless is None else f" unless {phrase(rule.unless)}"
+    return at + (f" when {when}" if when else "") + unless
+
+
+def _sequence(sequence: Sequence) -> str:
+    steps = []
+    for step in sequence.steps:
+        no = "no " if step.absent else ""
+        within = f" within {duration_phrase(step.within_ms)}" if step.within_ms else ""
+        steps.append(f"{no}{_events(step.events, one=True)}{within}")
+    by = f", each {sequence.key} by itself," if sequence.key else ","
+    return f"After {', then '.join(steps)}{by}"
+
+
+def _restraints(rule: Rule) -> list[str]:
+    """What holds the rule back, in the order in which it is asked; snoozing stands in no rule."""
+    held = []
+    if rule.holdout:
+        held.append(f"for {_percent(rule.holdout)} of the customers, to see what acting is worth")
+    if rule.consent:
+        held.append(f"without the customer's consent for {rule.consent}")
+    if rule.quiet:
+        held.append(_quiet(rule.quiet))
+    if rule.cap:
+        many = f"{rule.cap.count} time{'' if rule.cap.count == 1 else 's'}"
+        counted = "this rule"
+        if rule.cap.channel:
+            counted = f"all rules with a cap on {rule.cap.channel}"
+        window = duration_phrase(rule.cap.window_ms)
+        held.append(f"more than {many} in {window} for a customer, counting {counted}")
     if rule.cooldown_ms:
-        often = f", at most once in {duration_phrase(rule.cooldown_ms)} for each customer"
-    return f"{head}: {told}{fires}{often}."
+        held.append(_cooldown(rule))
+    return held
+
+
+def _quiet(quiet: Quiet) -> str:
+    first, last = (f"{at // 60:02}:{at % 60:02}" for at in (quiet.from_minute, quiet.to_minute))
+    where = "in the customer's time zone" if quiet.zone == CUSTOMER_ZONE else quiet.zone
+    then = "waiting until they end" if quiet.waits else "for good"
+    return f"from {first} to {last} {where}, {then}"
+
+
+def _cooldown(rule: Rule) -> str:
+    return f"within {duration_phrase(rule.cooldown_ms)} of the last time for a customer"
+
+
+def _percent(share: float) -> str:
+    return f"{round(share * 100, 6):g}%"
 
 
 def phrase(expression: Expression) -> str:

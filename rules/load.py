@@ -2,26 +2,29 @@
 
 Promise   A set of rules is whole or it is not there: one mistake in one file refuses them all.
 How       tomllib for values, position.py for places, definition.py for each rule.
-Limits    RULES_MAX rules, FILE_BYTES_MAX a file, PROBLEMS_MAX mistakes told.
+Limits    RULES_MAX rules, FILE_BYTES_MAX a file, RUNS_MAX runs of sequences, PROBLEMS_MAX mistakes told.
 Not here  Opening files: the caller hands their bytes over, by name.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from processors.register import Named
-from rules.definition import NAME, Definition
+from rules.definition import definition
 from rules.errors import Problem, RulesError
 from rules.position import Positions, positions
 from rules.rule import Rule
 from rules.ruleset import RuleSet
+from rules.sequence import RUNS_KEYED_MAX, RUNS_MAX
 from rules.syntax import Span
+from rules.table import NAME, Table
 
 RULES_MAX: Final = 1_000
 FILE_BYTES_MAX: Final = 64 * 1024
 PROBLEMS_MAX: Final = 100  # nobody mends more in one go
+NAMED_MAX: Final = 10  # rules named in one message
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
@@ -51,14 +54,33 @@ def load(files: Mapping[str, bytes], names: Mapping[str, Named]) -> RuleSet:
                 problems.append(where.problem(span, message, "give one of them another name"))
                 continue
             places[name] = file
-            rules[name] = Definition(name, table, where, scores, problems).rule()
+            rules[name] = definition(Table(name, table, where, scores, problems))
     problems.sort(key=lambda each: (each.file, each.line, each.column))
     if len(rules) > RULES_MAX:
         message = f"there are {len(rules)} rules, at most {RULES_MAX} are allowed"
         problems.append(Problem("", 0, 0, message, "take some away"))
+    good = [rule for rule in rules.values() if rule is not None]
+    problems += _too_many_runs(good)
     if problems:
         raise RulesError(problems[:PROBLEMS_MAX])
-    return RuleSet(tuple(rule for rule in rules.values() if rule is not None))
+    return RuleSet(tuple(good))
+
+
+def _too_many_runs(rules: Sequence[Rule]) -> list[Problem]:
+    """Whether a customer could have more runs of sequences open than a row has room for."""
+    runs = {rule.name: rule.sequence.runs_max for rule in rules if rule.sequence is not None}
+    many = sum(runs.values())
+    if many <= RUNS_MAX:
+        return []
+    largest = sorted(runs, key=lambda name: -runs[name])  # in the order of files where equal
+    named = ", ".join(f"{name} ({runs[name]})" for name in largest[:NAMED_MAX])
+    more = f" and {len(runs) - NAMED_MAX} more" if len(runs) > NAMED_MAX else ""
+    message = (
+        f"sequences could have {many} runs open for one customer, at most {RUNS_MAX} are allowed:"
+        f" {named}{more}"
+    )
+    mend = f"take `key` away where one run will do ({RUNS_KEYED_MAX} with it), or take rules away"
+    return [Problem("", 0, 0, message, mend)]
 
 
 def _document(

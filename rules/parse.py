@@ -16,7 +16,7 @@ import lark
 
 from rules.duration import UNITS_MS
 from rules.errors import ExpressionError
-from rules.syntax import DEPTH_MAX, Literal, Path, Span, Syntax, Where
+from rules.syntax import DEPTH_MAX, Literal, Path, Span, StepText, Syntax, Where
 from rules.tree import build, span_of
 
 PARSED_KEPT: Final = (
@@ -24,7 +24,8 @@ PARSED_KEPT: Final = (
 )
 
 _DURATION: Final = re.compile(r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)")
-_KEYWORDS: Final = ("and", "or", "not", "in", "starts_with", "matches", "where")
+_KEYWORDS: Final = ("and", "or", "not", "in", "starts_with", "matches", "where", "within")
+_NOT_FIRST: Final = re.compile(r"\s*(not)\s")
 _FOREIGN: Final = {
     "&": "write `and`",
     "|": "write `or`",
@@ -58,6 +59,23 @@ def parse_selector(text: str) -> Path | Where:
         ExpressionError: It is none.
     """
     return cast("Path | Where", _tree(text, "selector"))
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def parse_step(text: str) -> StepText:
+    """The tree of a step of a sequence: `[no] kind.action [where …] [within …]`.
+
+    Raises:
+        ExpressionError: It is none.
+
+    >>> parse_step("no order.placed within 30m").absent
+    True
+    """
+    negated = _NOT_FIRST.match(text)
+    if negated is not None:
+        mend = "write `no` for an absence, as in `no order.placed within 30m`"
+        raise ExpressionError(Span(*negated.span(1)), "`not` cannot stand here", mend)
+    return cast("StepText", _tree(text, "step"))
 
 
 def duration_ms(text: str) -> int:
@@ -96,7 +114,7 @@ def _parser() -> lark.Lark:
     return lark.Lark(
         grammar,
         parser="lalr",
-        start=["condition", "selector"],
+        start=["condition", "selector", "step"],
         propagate_positions=True,
         maybe_placeholders=False,
     )

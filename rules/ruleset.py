@@ -44,7 +44,7 @@ class RuleSet:
 
 
 def _scores(rule: Rule) -> list[Score]:
-    asked = [rule.when] if rule.when is not None else []
+    asked = [each for each in (rule.when, rule.unless) if each is not None]
     asked += [hole.expression for hole in rule.reason.holes] if rule.reason is not None else []
     found = [leaf for each in asked for leaf in leaves(each)]
     scores = [leaf.score if isinstance(leaf, Trend) else leaf for leaf in found]

@@ -22,6 +22,7 @@ from rules.expression import (
     Type,
 )
 from rules.reading import EXACT_EVENTS
+from rules.sequence import Step
 from rules.vocabulary import ACTIONS, MOMENTS_HALF_LIFE_MS, OPEN_KINDS, VALUE_FUNCTIONS
 
 _STRENGTH: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "negate": 7}
@@ -61,6 +62,13 @@ def spell_events(events: Events, field: str | None = None) -> str:
     )
     path = f"{events.kind}.{action}" + (f".{field}" if field else "")
     return path if events.where is None else f"{path} where {spell(events.where)}"
+
+
+def spell_step(step: Step) -> str:
+    """A step of a sequence in the language."""
+    absent = "no " if step.absent else ""
+    within = f" within {spell_duration(step.within_ms)}" if step.within_ms else ""
+    return f"{absent}{spell_events(step.events)}{within}"
 
 
 def _quoted(text: str) -> str:

@@ -78,11 +78,21 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`exact 256`, `half_life 7d` (value in milliseconds) or `before` (value 1)."""
+    """`exact 256`, `half_life 7d`, `within 1h` (values in milliseconds) or `before` (value 1)."""
 
     span: Span
-    name: OneOf["exact", "half_life", "before"]
+    name: OneOf["exact", "half_life", "within", "before"]
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepText:
+    """A step of a sequence: events, or with `no` their absence, perhaps `within` a time."""
+
+    span: Span
+    events: Path | Where
+    absent: bool
+    within: Option | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _hole(text: str, span: Span, checker: Checker) -> Hole | None:
     split = _BEFORE_FORMAT.match(inside)
     assert split is not None, "the pattern matches the empty text"
     source, format_ = inside[: split.end()], inside[split.end() + 1 :]
-    own = Checker(checker.scores, checker.fields)
+    own = Checker(checker.scores, checker.fields, sequence=checker.sequence)
     try:
         expression = own.expression(parse(source))
     except ExpressionError as mistake:

@@ -13,7 +13,18 @@ import lark
 
 from rules.duration import DURATION_MS_MAX, UNITS_MS
 from rules.errors import ExpressionError
-from rules.syntax import Call, Literal, Membership, Operator, Option, Path, Span, Syntax, Where
+from rules.syntax import (
+    Call,
+    Literal,
+    Membership,
+    Operator,
+    Option,
+    Path,
+    Span,
+    StepText,
+    Syntax,
+    Where,
+)
 
 
 def span_of(tree: lark.Tree[lark.Token] | lark.Token) -> Span:
@@ -23,7 +34,7 @@ def span_of(tree: lark.Tree[lark.Token] | lark.Token) -> Span:
 
 
 def build(tree: lark.Tree[lark.Token]) -> object:
-    """Turn lark's tree into ours: a Syntax, a Where or an Option.
+    """Turn lark's tree into ours: a Syntax, a Where, an Option or a StepText.
 
     Raises:
         ExpressionError: A number or a duration is too large.
@@ -45,7 +56,7 @@ def _number(tree: lark.Tree[lark.Token]) -> Literal:
 
 
 def _duration(tree: lark.Tree[lark.Token]) -> Literal:
-    return Literal(span_of(tree), "duration", _milliseconds(cast("lark.Token", tree.children[0])))
+    return Literal(span_of(tree), "duration", _milliseconds(_token(tree)))
 
 
 def _milliseconds(token: lark.Token) -> int:
@@ -120,6 +131,28 @@ def _selector(tree: lark.Tree[lark.Token]) -> Path | Where:
     return Where(span_of(tree), cast("Path", path), condition[0])
 
 
+def _half_life(tree: lark.Tree[lark.Token]) -> Option:
+    return Option(span_of(tree), "half_life", _milliseconds(_token(tree)))
+
+
+def _within(tree: lark.Tree[lark.Token]) -> Option:
+    return Option(span_of(tree), "within", _milliseconds(_token(tree)))
+
+
+def _token(tree: lark.Tree[lark.Token]) -> lark.Token:
+    return cast("lark.Token", tree.children[0])
+
+
+def _step(tree: lark.Tree[lark.Token]) -> StepText:
+    events, *within = cast("list[object]", _inside(tree))
+    return StepText(
+        span_of(tree),
+        cast("Path | Where", events),
+        absent=isinstance(tree.children[0], lark.Token),
+        within=cast("Option", within[0]) if within else None,
+    )
+
+
 _BUILDERS: Final[dict[str, Callable[[lark.Tree[lark.Token]], object]]] = {
     "number": _number,
     "percentage": _number,
@@ -140,9 +173,9 @@ _BUILDERS: Final[dict[str, Callable[[lark.Tree[lark.Token]], object]]] = {
     "group": lambda tree: _inside(tree)[0],
     "where": _where,
     "exact": lambda tree: Option(span_of(tree), "exact", cast("float", _number(tree).value)),
-    "half_life": lambda tree: Option(
-        span_of(tree), "half_life", _milliseconds(cast("lark.Token", tree.children[0]))
-    ),
+    "half_life": _half_life,
+    "within": _within,
     "before": lambda tree: Option(span_of(tree), "before", 1.0),
     "selector": _selector,
+    "step": _step,
 }

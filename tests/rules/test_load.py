@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.action import Target
-from rules.definition import LATER
 from rules.errors import RulesError
 from rules.load import FILE_BYTES_MAX, PROBLEMS_MAX, RULES_MAX, load
 from tests.rules.loading import loaded, names, problems
@@ -56,14 +55,6 @@ def test_a_mistake_in_a_key_is_told_at_its_place(
     assert str(problem).startswith(f"rules.toml:{place}: ")
     assert said in problem.message
     assert mend in problem.mend
-
-
-@pytest.mark.parametrize("key", LATER)
-def test_a_key_of_a_later_version_is_refused(key: str) -> None:
-    """A rule without its `unless` would be another rule, and call the wrong people."""
-    found = problems(GOOD + f'{key} = "10m"\n')
-
-    assert [each.message for each in found] == [f"`{key}` is not supported yet by this version"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +132,7 @@ def test_mistakes_of_all_files_are_told_at_once() -> None:
 
 def test_mistakes_of_a_file_are_told_from_top_to_bottom() -> None:
     """They are mended so; the order in which they are found is ours alone."""
-    found = problems("[rule.a]\nthen=[]\nwhen='helth<4'\nfor='1h'\n[rule.b]\ncooldown='x'\n")
+    found = problems("[rule.a]\nthen=[]\nwhen='helth<4'\nfor='1'\n[rule.b]\ncooldown='x'\n")
 
     assert [each.line for each in found] == [2, 3, 4, 5, 5, 6]
 

@@ -1,0 +1,49 @@
+"""The key `then`: what a rule does.
+
+Limits    TARGETS_MAX targets of a rule.
+Not here  What a target's name stands for (settings). Carrying actions out (sinks/).
+"""
+
+from typing import Final
+
+from rules.action import Target
+from rules.table import NAME, Table
+from rules.vocabulary import nearest
+
+TARGETS_MAX: Final = 8
+TARGET_KINDS: Final = ("webhook", "topic", "alert", "log")
+SEVERITIES: Final = ("info", "warning", "critical", "page")
+
+
+def targets(table: Table) -> tuple[Target, ...]:
+    """The targets; fewer where there are mistakes, which are then noted."""
+    listed = table.values.get("then")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= TARGETS_MAX:
+        said = f"`then` lists 1 to {TARGETS_MAX} targets"
+        mend = f'then = [{{ webhook = "crm", type = "{table.name}" }}]'
+        table.wrong_value("then", said=said, mend=mend)
+        return ()
+    return tuple(_target(table, number, each) for number, each in enumerate(listed))
+
+
+def _target(table: Table, number: int, target: object) -> Target:
+    kinds = [key for key in target if key in TARGET_KINDS] if isinstance(target, dict) else []
+    if not isinstance(target, dict) or len(kinds) != 1:
+        said = f"a target is one of {', '.join(TARGET_KINDS)}"
+        mend = f'as in {{ webhook = "crm", type = "{table.name}" }}'
+        table.wrong_value("then", number, said=said, mend=mend)
+        return Target("log", table.name, table.name)
+    kind = kinds[0]
+    known = (kind, "type", "severity") if kind == "alert" else (kind, "type")
+    for key, value in target.items():
+        if key not in known:
+            mend = nearest(key, known) or f"keys are {', '.join(known)}"
+            table.wrong(table.key_span("then", number, key), f"`{key}` is no key of {kind}", mend)
+        elif not isinstance(value, str) or not NAME.fullmatch(value):
+            mend = "use up to 64 letters, digits and - _ ."
+            table.wrong_value("then", number, key, said=f"this cannot be a {key}", mend=mend)
+        elif key == "severity" and value not in SEVERITIES:
+            mend = nearest(value, SEVERITIES) or f"severities are {', '.join(SEVERITIES)}"
+            table.wrong_value("then", number, key, said=f"`{value}` is no severity", mend=mend)
+    severity = str(target.get("severity", "warning")) if kind == "alert" else ""
+    return Target(kind, str(target[kind]), str(target.get("type", table.name)), severity)
