@@ -37,5 +37,7 @@ What a reader meets:
 
 spell          an expression in the language again
 explain        a rule as a plain sentence
+worth          what an expression comes to, in plain Python: the second reading of a rule
+clauses        a condition as a tree: what holds, by which values, and what would have to change
 packs/         the starter rules
 """
