@@ -103,8 +103,9 @@ def _moment(rule: Rule) -> str:
     else:
         assert rule.sequence is not None, "one of the two"
         at = _sequence(rule.sequence)
-    unless = "" if rule.unless is None else f" unless {phrase(rule.unless)}"
-    return at + (f" when {when}" if when else "") + unless
+    comma = "," if rule.sequence is not None else ""
+    unless = "" if rule.unless is None else f"{comma} unless {phrase(rule.unless)}"
+    return at + (f"{comma} when {when}" if when else "") + unless
 
 
 def _sequence(sequence: Sequence) -> str:
@@ -113,7 +114,7 @@ def _sequence(sequence: Sequence) -> str:
         no = "no " if step.absent else ""
         within = f" within {duration_phrase(step.within_ms)}" if step.within_ms else ""
         steps.append(f"{no}{_events(step.events, one=True)}{within}")
-    by = f", each {sequence.key} by itself," if sequence.key else ","
+    by = f", each {sequence.key} by itself" if sequence.key else ""
     return f"After {', then '.join(steps)}{by}"
 
 

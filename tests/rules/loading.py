@@ -7,6 +7,7 @@ from processors.plan import PlanBuilder
 from processors.register import Named
 from rules.errors import Problem, RulesError
 from rules.load import load
+from rules.rule import Rule
 from rules.ruleset import RuleSet
 
 BANDS: Final = ("red", "amber", "green")
@@ -46,3 +47,15 @@ def problems(text: str | bytes) -> tuple[Problem, ...]:
     except RulesError as error:
         return error.problems
     return ()
+
+
+def rule(lines: str) -> Rule:
+    """A rule with these lines that writes a log."""
+    (only,) = loaded(f'[rule.a]\n{lines}\nthen = [{{ log = "x" }}]\n').rules
+    return only
+
+
+def mistakes(lines: str) -> list[tuple[str, Problem]]:
+    """The pieces of the file that the carets stand under, with what is said of each."""
+    found = problems(f'[rule.a]\n{lines}\nthen = [{{ log = "x" }}]\n')
+    return [(each.excerpt[each.excerpt_at : each.excerpt_at + each.width], each) for each in found]

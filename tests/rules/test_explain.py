@@ -9,12 +9,12 @@ from rules.expression import Expression
 from rules.parse import parse
 from rules.spell import spell
 from tests.rules.expressions import CONDITIONS, SCORES
-from tests.rules.loading import loaded
+from tests.rules.loading import loaded, rule
 
 
 def test_a_rule_is_told_whole() -> None:
     """`rapport rules list` is read by people who did not write the rule."""
-    (rule,) = loaded("""
+    (only,) = loaded("""
 [rule.churn]
 version = 3
 describe = "Call good customers."
@@ -23,7 +23,7 @@ cooldown = "14d"
 then = [{ webhook = "crm", type = "churn.risk" }, { alert = "ops" }, { topic = "t" }, { log = "l" }]
 """).rules
 
-    assert sentence(rule) == (
+    assert sentence(only) == (
         "churn (version 3): Call good customers. As soon as health is below 40 and the number of"
         " order.placed in the last 365 days is at least 3: send churn.risk to the webhook crm and"
         " raise the alert churn (warning) with ops and write churn to the topic t and log churn as"
@@ -33,17 +33,102 @@ then = [{ webhook = "crm", type = "churn.risk" }, { alert = "ops" }, { topic = "
 
 def test_a_rule_about_one_event_says_so() -> None:
     """With `on`, each such event counts; the sentence must not promise less."""
-    (rule,) = loaded("""
+    (only,) = loaded("""
 [rule.paid]
 on = "order.paid where amount < 5"
 when = "count(order.*, 10m) >= 5"
 then = [{ log = "l" }]
 """).rules
 
-    assert sentence(rule) == (
+    assert sentence(only) == (
         "paid (version 1): At each order.paid where amount is below 5 when the number of order"
         " events in the last 10 minutes is at least 5: log paid as l."
     )
+
+
+MOMENTS = [
+    (
+        'when = "health < 40"\nfor = "10m"',
+        "a (version 1): As soon as it has held for 10 minutes that health is below 40: log a as x.",
+    ),
+    (
+        'when = "health < 40 or health > 90"\nunless = "orders_count = 0"',
+        (
+            "a (version 1): As soon as (health is below 40 or health is above 90) and it is not so that"
+            " orders_count is 0: log a as x."
+        ),
+    ),
+    (
+        'on = "order.paid"\nunless = "amount < 5"',
+        "a (version 1): At each order.paid unless amount is below 5: log a as x.",
+    ),
+    (
+        'sequence = ["order.*", "click.view within 1h", "no order.paid within 2d"]',
+        (
+            "a (version 1): After order event, then click.view within 1 hour, then no order.paid within"
+            " 2 days: log a as x."
+        ),
+    ),
+    (
+        (
+            'sequence = ["order.placed", "order.paid"]\nkey = "order_id"\n'
+            'when = "health < 4"\nunless = "orders_count > 9"'
+        ),
+        (
+            "a (version 1): After order.placed, then order.paid, each order_id by itself, when health is"
+            " below 4, unless orders_count is above 9: log a as x."
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("lines", "expected"), MOMENTS)
+def test_the_moment_at_which_a_rule_fires_is_told(lines: str, expected: str) -> None:
+    """A sentence without its `unless` would be about another rule."""
+    assert sentence(rule(lines)) == expected
+
+
+def test_what_holds_a_rule_back_is_told_in_the_order_of_precedence() -> None:
+    """Who asks why nobody was called must find the reason in the order in which it is asked."""
+    lines = """
+when     = "health < 40"
+cooldown = "14d"
+cap      = { per_customer = "3 per 30d", channel = "phone" }
+quiet    = { from = "21:00", to = "09:05", zone = "customer" }
+consent  = "phone"
+holdout  = "12.5%"
+"""
+
+    assert sentence(rule(lines)) == (
+        "a (version 1, for marketing): As soon as health is below 40: log a as x. Held back, in this"
+        " order: for 12.5% of the customers, to see what acting is worth; without the customer's"
+        " consent for phone; from 21:00 to 09:05 in the customer's time zone, waiting until they end;"
+        " more than 3 times in 30 days for a customer, counting all rules with a cap on phone; within"
+        " 14 days of the last time for a customer."
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "head", "end"),
+    [
+        ('cap = "1 per 1d"', "", "more than 1 time in 1 day for a customer, counting this rule."),
+        (
+            'quiet = { from = "12:00", to = "13:00", zone = "Europe/Rome", then = "drop" }',
+            "",
+            "from 12:00 to 13:00 Europe/Rome, for good.",
+        ),
+        ('stage = "draft"', ", a draft that is not judged", "log a as x."),
+        ('stage = "shadow"', ", in shadow, where it decides and does not act", "log a as x."),
+        ('stage = "canary 2.5%"', ", a canary that acts for 2.5% of the customers", "log a as x."),
+        ('purpose = "risk"', ", for risk", "log a as x."),
+    ],
+)
+def test_each_restraint_and_stage_is_told(line: str, head: str, end: str) -> None:
+    """`rapport rules list` is where people look whether a rule acts at all."""
+    said = sentence(rule(f'when = "health < 4"\n{line}'))
+
+    assert said.startswith(f"a (version 1{head}): ")
+    assert said.endswith(end)
 
 
 @pytest.mark.parametrize(
