@@ -32,6 +32,7 @@ What an event meets:
 
 evaluate       which rules fire, and which are held back
 action         what is to be done, with a deterministic id
+grounds        which clauses made a rule fire, for its actions
 
 What a reader meets:
 

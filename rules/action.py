@@ -23,6 +23,13 @@ class Target(msgspec.Struct, frozen=True):
     severity: str = ""  # alerts only
 
 
+class Because(msgspec.Struct, frozen=True):
+    """A clause that held when the rule fired, and the value that it judged."""
+
+    clause: str  # spelled, such as "health < 40"
+    value: float | str | None
+
+
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing to do, with its cause."""
 
@@ -36,6 +43,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     target: Target
     data: dict[str, float | str | None]  # the values that the rule read, by name
+    withheld: str = ""  # "holdout", "canary" or "shadow": to be recorded, not delivered (fires.py)
+    why: tuple[Because, ...] = ()  # which clauses made the rule fire (grounds.py)
     is_stale: bool = False  # its cause was no news when it arrived: to be recorded, not delivered
 
 

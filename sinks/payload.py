@@ -16,6 +16,7 @@ How       JSON in the shape of Standard Webhooks, members in a fixed order, read
         "at_ms": 1714564800000,
         "reason": "Health fell to 38, mostly usage",
         "values": {"health": 38.2, …},             what the rule read, by the names it uses
+        "why": [{"clause": "health < 40", "value": 38.2}, …],   the clauses that made it fire, if any
         "health_scale": "0 to 100, higher is healthier"    only where a health is among the values
       }
     }
@@ -48,6 +49,8 @@ def body(action: Action) -> bytes:
         "reason": action.reason,
         "values": read,
     }
+    if action.why:
+        data["why"] = [{"clause": each.clause, "value": _finite(each.value)} for each in action.why]
     if any(name.partition(".")[0] == "health" for name in read):
         data["health_scale"] = HEALTH_SCALE
     return orjson.dumps({"type": kind(action), "timestamp": iso(action.at_ms), "data": data})
@@ -60,10 +63,11 @@ def kind(action: Action) -> str:
 
 def values(action: Action) -> dict[str, float | str | None]:
     """What the rule read, sorted by name, as JSON can hold it."""
-    return {
-        name: None if isinstance(value, float) and not isfinite(value) else value
-        for name, value in sorted(action.data.items())
-    }
+    return {name: _finite(value) for name, value in sorted(action.data.items())}
+
+
+def _finite(value: float | str | None) -> float | str | None:
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def iso(at_ms: int) -> str:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.action import Action
+from rules.action import Action, Because
 from sinks import payload
 from tests.actions import AT_MS, action
 
@@ -37,15 +37,37 @@ def test_the_scale_of_health_is_said_only_where_there_is_a_health() -> None:
     assert "health_scale" not in body["data"]
 
 
-numbers = st.floats(allow_nan=True, allow_infinity=True)
+def test_the_clauses_that_made_the_rule_fire_are_told_in_order() -> None:
+    """Whoever calls the customer wants to know why before anything else."""
+    why = (Because("health < 40", 38.2), Because('channel = "web"', "web"), Because("x > 1", None))
+    body = json.loads(payload.body(msgspec.structs.replace(action(), why=why)))
+
+    assert body["data"]["why"] == [
+        {"clause": "health < 40", "value": 38.2},
+        {"clause": 'channel = "web"', "value": "web"},
+        {"clause": "x > 1", "value": None},
+    ]
 
 
-@given(st.dictionaries(st.text(), st.one_of(numbers, st.text(), st.none()), max_size=8), st.text())
+def test_an_action_of_a_version_that_did_not_say_why_keeps_its_bytes() -> None:
+    """It may wait in the outbox while Rapport is upgraded, and its first attempt may have arrived."""
+    assert "why" not in json.loads(payload.body(action()))["data"]
+    assert b'"why"' not in msgspec.json.encode(action())
+
+
+values = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.text(), st.none())
+
+
+@given(
+    st.dictionaries(st.text(), values, max_size=8),
+    st.text(),
+    st.lists(st.builds(Because, st.text(), values), max_size=8).map(tuple),
+)
 def test_an_action_that_went_through_the_outbox_has_the_same_bytes(
-    data: dict[str, float | str | None], reason: str
+    data: dict[str, float | str | None], reason: str, why: tuple[Because, ...]
 ) -> None:
     """A repeat after a crash is made from what the outbox holds, and must carry the same bytes."""
-    before = action(data=data, reason=reason)
+    before = msgspec.structs.replace(action(data=data, reason=reason), why=why)
     after = msgspec.json.decode(msgspec.json.encode(before), type=Action)
 
     assert payload.body(after) == payload.body(before)
