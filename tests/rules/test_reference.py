@@ -6,9 +6,11 @@ from importlib.resources import files
 import pytest
 
 from rules.check import Checker
+from rules.definition import KEYS
+from rules.errors import RulesError
 from rules.explain import sentence
 from rules.load import load
-from rules.parse import parse
+from rules.parse import parse, parse_step
 from tests.machine import ROOT
 from tests.rules.loading import TEXTS, builder, loaded, names
 
@@ -22,6 +24,7 @@ def blocks(language: str) -> list[str]:
 CONDITIONS = [line for block in blocks("rules") for line in block.splitlines()]
 CONDITIONS_ON = [line for block in blocks("rules-on") for line in block.splitlines()]
 IN_TABLE = re.findall(r"^\| `(\w+\([^…`]*\))`", REFERENCE, re.MULTILINE)
+STEPS = re.findall(r'^\| `"([^`]*)"` \| (?:at such|when no such)', REFERENCE, re.MULTILINE)
 HOLES = re.findall(r"`(\{[a-z][^`]*:[^`]*\})`", REFERENCE)
 
 
@@ -51,15 +54,54 @@ def test_a_function_of_the_reference_exists(text: str) -> None:
 
 def test_rules_and_reasons_of_the_reference_load() -> None:
     """The first rule of a new user is the first one on the page."""
-    (example,) = blocks("toml")
+    examples = "".join(blocks("toml"))
     reason = " ".join(each for each in HOLES if "expression" not in each)
     rule = f'[rule.x]\nwhen = "health < 1"\nreason = """{reason}"""\nthen = [{{ log = "x" }}]\n'
 
-    assert [each.name for each in loaded(example + rule).rules] == [
+    assert [each.name for each in loaded(examples + rule).rules] == [
         "churn-risk-callback",
+        "abandoned-cart",
         "card-testing",
+        "ticket-overdue",
+        "account-takeover",
+        "cart-reminder",
+        "ticket-answered-late",
+        "big-basket",
         "x",
     ]
+
+
+def test_the_mistake_of_the_reference_is_told_as_it_says() -> None:
+    """The form of a message is a promise too: people learn to read it there."""
+    (wrong,) = blocks("toml-wrong")
+    told, _ = blocks("text")
+    with pytest.raises(RulesError) as caught:
+        load({"cart.toml": wrong.encode()}, names())
+
+    assert f"{caught.value}\n" == told
+
+
+def test_the_sentence_of_the_reference_is_the_rule_s() -> None:
+    """It is what `rapport rules list` prints."""
+    _, said = blocks("text")
+    cart = next(each for each in loaded(blocks("toml")[0]).rules if each.sequence is not None)
+
+    assert f"{sentence(cart)}\n" == said
+
+
+def test_every_key_is_in_the_reference() -> None:
+    """A key that stands nowhere is one that nobody uses."""
+    keys = re.findall(r"^\| `(\w+)` \|", REFERENCE, re.MULTILINE)
+
+    assert sorted(keys) == sorted(KEYS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_of_the_reference_is_one(step: str) -> None:
+    """The steps stand in a table, by themselves."""
+    checker = Checker({}, fields=False, sequence=True)
+
+    assert checker.events(parse_step(step).events) is not None, checker.mistakes
 
 
 def test_the_examples_of_the_reference_are_found() -> None:
@@ -68,6 +110,7 @@ def test_the_examples_of_the_reference_are_found() -> None:
     assert len(CONDITIONS_ON) == 3
     assert len(IN_TABLE) >= 9
     assert len(HOLES) >= 3
+    assert len(STEPS) == 3
 
 
 def test_the_shipped_packs_load_and_compile() -> None:
