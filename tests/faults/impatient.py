@@ -1,9 +1,10 @@
 """`rapport …` with retries after parts of a second instead of hours. Run as a script.
 
-What runs is the installed command line; only the schedule of attempts and the time of one differ, for
-which the product has no setting. With `naive` as the first word a worker delivers as one would without
-thinking of deaths: each action is posted once it is committed, from memory; what fails is posted again
-at once, as a new message.
+What runs is the installed command line; only the schedule of attempts, the time of one, and how long a
+failing endpoint is left alone differ, for which the product has no setting. The last of these matters in
+the end, when only actions are left that nobody will ever take: each attempt opens the breaker again.
+With `naive` as the first word a worker delivers as one would without thinking of deaths: each action is
+posted once it is committed, from memory; what fails is posted again at once, as a new message.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from functools import partial
 import msgspec
 
 from rules.action import Action
+from sinks import breaker
 from sinks.retry import Policy
 from sinks.sink import RetryAfter
 from streams import lone_relay, worker
@@ -26,6 +28,7 @@ from streams.relaying import Means
 
 SOON = Policy((0, 100, 200, 400, 600, 800, 1_000, 1_500, 2_000, 2_500))
 TIMEOUT_MS = 5_000  # half of the product's, which few attempts here need
+OPEN_MS_MAX = 2_000  # a minute in the product, whose attempts are hours apart by then
 NAIVE_ATTEMPTS = 3
 NAIVE_AT_ONCE = 64
 
@@ -76,6 +79,7 @@ async def open_naive(means: Means, _failed: Failed) -> AsyncIterator[FireAndForg
 
 if __name__ == "__main__":
     outside = partial(Outside, policy=SOON, timeout_ms=TIMEOUT_MS)
+    vars(breaker)["OPEN_MS_MAX"] = OPEN_MS_MAX
     vars(worker)["Outside"] = vars(lone_relay)["Outside"] = outside
     if sys.argv[1] == "naive":
         sys.argv.pop(1)
