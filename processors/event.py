@@ -20,6 +20,7 @@ EVENT_BYTES_MAX: Final = 32 * 1024  # one record; protects the batch's memory an
 DEPTH_MAX: Final = 16  # nested objects and arrays, also inside fields that we skip
 ID_CHARS_MAX: Final = 100  # ids become parts of Redis keys and of action ids
 NAME_CHARS_MAX: Final = 64  # actions are an open set, and become codes and metric labels
+CONSENTS_MAX: Final = 16  # channels in one event; a person is reached over a handful
 TEXT_CHARS_MAX: Final = 1024  # page addresses are the longest texts that a rule may look at
 AMOUNT_MAX: Final = 1e10  # money; a life's total stays in the exact range of TOTAL (plan.py)
 TIME_MS_MIN: Final = 946_684_800_000  # 2000-01-01T00:00:00Z: before it there was nothing to stream
@@ -36,6 +37,7 @@ TimeMs = Annotated[int, Meta(ge=TIME_MS_MIN, le=TIME_MS_MAX)]
 Quantity = Annotated[float, Meta(ge=0, le=AMOUNT_MAX)]
 Score = Annotated[float, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
 Sentiment = Annotated[float, Meta(ge=-1, le=1)]
+Consent = Annotated[dict[Name, bool], Meta(max_length=CONSENTS_MAX)]
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +66,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     payment_method: Text | None = None
     ticket_id: Text | None = None
     priority: Text | None = None
-    attributes: dict[str, Any] | None = None
+    attributes: dict[str, Any] | None = None  # what is told of a customer, by events of that kind
+    consent: Consent | None = None  # by channel: given or withdrawn; what is not named stays
 
 
 EVENTS: Final = msgspec.json.Decoder(Event)

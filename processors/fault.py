@@ -18,6 +18,7 @@ import msgspec
 
 from processors.event import (
     AMOUNT_MAX,
+    CONSENTS_MAX,
     DEPTH_MAX,
     EVENT_BYTES_MAX,
     EVENTS,
@@ -75,6 +76,9 @@ ALLOWED: Final[dict[str, str]] = {
     "sentiment": "a number from -1 to 1",
     **dict.fromkeys(TEXT_FIELDS, f"a text of at most {TEXT_CHARS_MAX} characters"),
     "attributes": "an object whose integers fit 64 bits and whose numbers are finite",
+    "consent": (
+        f"an object of at most {CONSENTS_MAX} channels, each true or false; a channel is {_NAME}"
+    ),
 }
 
 assert set(ALLOWED) == set(Event.__struct_fields__), "each field is explained"
@@ -184,14 +188,17 @@ def event_fault(event: Event, value: bytes, time_ms: int) -> Fault | None:
 
 def _control_in(event: Event) -> str:
     """The field with a control character, or ""."""
-    if (event.id + event.action + event.customer_id).isprintable():
+    channels = "".join(event.consent or ())
+    if (event.id + event.action + event.customer_id + channels).isprintable():
         return ""
+    if _CONTROL.search(channels):
+        return "consent"
     return next((name for name in _NAMES if _CONTROL.search(getattr(event, name))), "")
 
 
 def _refusal(message: str, fields: dict[str, msgspec.Raw], value: bytes) -> Fault:
     """Put the decoder's refusal into our words; its own words only say which field it is."""
-    named = re.search(r"required field `(\w+)`|at `\$\.(\w+)", message)
+    named = re.search(r"required field `(\w+)`|(?:at|in) `\$\.(\w+)", message)
     if named is None:
         return Fault("wrong_type", "", f"the decoder refuses the record: {message}")
     field = named[1] or named[2]

@@ -22,7 +22,7 @@ from processors.spans import SPANS
 from processors.tokens import equals
 
 # Numbers of the fields: first those that are texts, then numbers, then the rest.
-_FIELDS: Final = (*SPANS, *NUMBER_FIELDS, "type", "at_ms", "attributes")
+_FIELDS: Final = (*SPANS, *NUMBER_FIELDS, "type", "at_ms", "attributes", "consent")
 _CUSTOMER: Final = _FIELDS.index("customer_id")
 _ACTION: Final = _FIELDS.index("action")
 ID: Final = _FIELDS.index("id")

@@ -20,7 +20,8 @@ from streams.source import SourceError
 
 REQUIRED: Final = ("id", "type", "action", "customer_id")
 TIMES: Final = ("at_ms", "timestamp")  # exactly one of them
-COLUMNS: Final = (*REQUIRED, *TIMES, *NUMBER_FIELDS, *TEXT_FIELDS, "attributes")
+OBJECTS: Final = ("attributes", "consent")
+COLUMNS: Final = (*REQUIRED, *TIMES, *NUMBER_FIELDS, *TEXT_FIELDS, *OBJECTS)
 
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|BIGNUM")
 _NUMBER = re.compile(r"FLOAT|DOUBLE|DECIMAL\(.*|" + _WHOLE.pattern)
@@ -95,7 +96,7 @@ def _mend(name: str, kind: str) -> str:
         return f"it must be a time, such as CAST({name} AS BIGINT) AS at_ms for milliseconds"
     if name in NUMBER_FIELDS:
         return "" if _NUMBER.fullmatch(kind) else f"write CAST({name} AS DOUBLE) AS {name}"
-    if name == "attributes":
+    if name in OBJECTS:
         return "" if _OBJECT.fullmatch(kind) else "it must be a STRUCT, a MAP or JSON"
     if _TEXT.fullmatch(kind):
         return ""
@@ -126,7 +127,7 @@ def record_expression(names: Mapping[str, Column]) -> str:
             name, value = "at_ms", time_expression(names)  # noqa: PLW2901  all of them become at_ms
         elif name in NUMBER_FIELDS:
             value = f"{value}::DOUBLE"
-        elif name != "attributes":
+        elif name not in OBJECTS:
             value = f"{value}::VARCHAR"
         parts.append(f"""',"{name}":' || to_json({value})""")
     return f"encode(concat('{{', substr(concat({', '.join(parts)}), 2), '}}'))"

@@ -104,6 +104,11 @@ POISON: Final = (
     Poison("amount is true", record(amount=True), "wrong_type", "amount"),
     Poison("page is a number", record(page=7), "wrong_type", "page"),
     Poison("attributes are a list", record(attributes=[1]), "wrong_type", "attributes"),
+    Poison("consent is true", record(consent=True), "wrong_type", "consent"),
+    Poison("consent is a list", record(consent=["phone"]), "wrong_type", "consent"),
+    Poison("consent of yes", record(consent={"phone": "yes"}), "wrong_type", "consent"),
+    Poison("consent of 1", record(consent={"phone": 1}), "wrong_type", "consent"),
+    Poison("consent of null", record(consent={"phone": None}), "wrong_type", "consent"),
     Poison("an empty object", b"{}", "missing", "id"),
     Poison("no id", record(id=None), "missing", "id"),
     Poison("null id", raw("id", b"null"), "missing", "id"),
@@ -113,6 +118,7 @@ POISON: Final = (
     Poison("no type", record(type=None), "missing", "type"),
     Poison("no action", record(action=None), "missing", "action"),
     Poison("no time", record(at_ms=None), "missing", "at_ms"),
+    Poison("consent to no channel", record(consent={"": True}), "missing", "consent"),
     Poison("an order without amount", record(amount=None), "missing", "amount"),
     Poison("a refund without amount", record(action="refunded", amount=None), "missing", "amount"),
     Poison("a null amount", raw("amount", b"null"), "missing", "amount"),
@@ -120,6 +126,14 @@ POISON: Final = (
     Poison("long customer", record(customer_id="x" * 101), "too_long", "customer_id"),
     Poison("long action", record(action="x" * 65), "too_long", "action"),
     Poison("long page", record(page="x" * 1_025), "too_long", "page"),
+    Poison("a long channel", record(consent={"x" * 65: True}), "too_long", "consent"),
+    Poison(
+        "17 channels",
+        record(consent={f"c{number}": True for number in range(17)}),
+        "too_long",
+        "consent",
+    ),
+    Poison("a tab in a channel", record(consent={"a\tb": True}), "control_character", "consent"),
     Poison("a new line in the id", record(id="e\n1"), "control_character", "id"),
     Poison("a tab in the customer", record(customer_id="c\t1"), "control_character", "customer_id"),
     Poison("a control in the action", record(action="a\x1b"), "control_character", "action"),
@@ -181,6 +195,16 @@ ODD: Final[dict[str, bytes]] = {
     "csat without a score": service("csat"),
     "attributes": record(
         type="customer", action="identify", amount=None, attributes={"a": [1, {"b": 2**63 - 1}]}
+    ),
+    "consent": record(
+        type="customer", action="consent", amount=None, consent={"phone": True, "e-mail": False}
+    ),
+    "consent to as much as allowed": record(
+        consent={f"{number:064}": number % 2 == 0 for number in range(16)}
+    ),
+    "consent to nothing": record(consent={}, attributes={}),
+    "neither attributes nor consent": raw("attributes", b"null").replace(
+        b'"currency": "EUR"', b'"consent": null'
     ),
     "the first moment of 2000": record(at_ms=946_684_800_000),
     "a day ahead": record(at_ms=RECORD_MS + DAY_MS),

@@ -9,6 +9,11 @@ from processors.event import KINDS, Event
 from tests.corpus import ODD, RECORD_MS, good, record
 
 FIELDS = Event.__struct_fields__
+TOLD = st.dictionaries(
+    st.text(max_size=70) | st.sampled_from(["phone", "tier", "\t"]),
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=9),
+    max_size=20,
+)
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
@@ -39,6 +44,8 @@ def mangled(draw: st.DrawFn) -> bytes:
 def replaced(draw: st.DrawFn) -> bytes:
     """A good record in which some fields have values of any type."""
     fields = draw(st.dictionaries(st.sampled_from([*FIELDS, "other"]), VALUES, max_size=4))
+    if draw(st.booleans()):
+        fields |= draw(st.dictionaries(st.sampled_from(["attributes", "consent"]), TOLD))
     return json.dumps({**good(), **fields}, ensure_ascii=draw(st.booleans())).encode(
         errors="surrogatepass"
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processors.batch import Decoded, Origin, Records
 from processors.decode import decode
-from processors.event import KINDS, NUMBER_FIELDS, TEXT_FIELDS, Event
+from processors.event import CONSENTS_MAX, KINDS, NUMBER_FIELDS, TEXT_FIELDS, Event
 from processors.fault import REASONS, explain
 from tests.corpus import DAY_MS, ODD, POISON, RECORD_MS, Poison, record
 from tests.processors.records import mangled, replaced
@@ -38,6 +38,7 @@ def events(draw: st.DrawFn) -> Event:
         customer_id=draw(NAMES),
         at_ms=draw(st.integers(946_684_800_000, RECORD_MS + DAY_MS)),
         attributes=draw(st.none() | st.dictionaries(TEXTS, TEXTS | st.integers(-9, 9), max_size=3)),
+        consent=draw(st.none() | st.dictionaries(NAMES, st.booleans(), max_size=CONSENTS_MAX)),
         **numbers,
         **texts,
     )
@@ -131,6 +132,8 @@ def test_what_an_event_says_survives_encoding_and_decoding(event: Event) -> None
         (b'{"a": {"id": 1}, "id" :\n 7}', 25),
         (record(page="é\0"), record(page="é\0").index(b"\\u0000")),
         (b'{"id":"' + b"\xff" + record()[8:], 7),
+        (record(consent={"a": 1}), record(consent={"a": 1}).index(b'{"a"')),
+        (record(consent={"": True}), record(consent={"": True}).index(b'{""')),
     ],
 )
 def test_a_fault_says_at_which_byte_it_is(value: bytes, at_byte: int) -> None:

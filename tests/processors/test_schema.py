@@ -15,11 +15,12 @@ TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "null": (type(None),),
     "object": (dict,),
+    "boolean": (bool,),
 }
 UNDERSTOOD = {
     *("$schema", "title", "description", "default", "additionalProperties", "then"),
     *("type", "enum", "const", "minimum", "maximum", "minLength", "maxLength"),
-    *("anyOf", "allOf", "if", "required", "properties"),
+    *("anyOf", "allOf", "if", "required", "properties", "propertyNames", "maxProperties"),
 }
 
 
@@ -38,6 +39,14 @@ def valid(schema: dict[str, Any], value: Any) -> bool:  # noqa: ANN401  any JSON
         checks += [schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))]
     if isinstance(value, dict):
         checks += [name in value for name in schema.get("required", [])]
+        checks += [len(value) <= schema.get("maxProperties", len(value))]
+        checks += [valid(schema.get("propertyNames", {}), name) for name in value]
+        others = schema.get("additionalProperties", {})
+        checks += [
+            valid(others, inner)
+            for name, inner in value.items()
+            if name not in schema.get("properties", {})
+        ]
         checks += [
             valid(inner, value[name])
             for name, inner in schema.get("properties", {}).items()
