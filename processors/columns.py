@@ -6,7 +6,7 @@ How       Each text field has a dictionary text -> code and a matrix of answers,
           where they stand (text_table.py), and only new ones become objects.
 Limits    TEXTS_MAX distinct texts a field are remembered, or TEXTS_CHARS_MAX of characters; beyond that
           the memory starts afresh.
-Not here  Which registers there are (plan.py).
+Not here  Which registers there are (plan.py). What events tell of customers (attributes.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -15,8 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_64_intdigest, xxh64_intdigest
+from xxhash import xxh64_intdigest
 
+from processors.attributes import ToldColumns, text_code
 from processors.batch import Events
 from processors.compiled import compiled
 from processors.event import KINDS, NUMBER_FIELDS, Event
@@ -26,7 +27,6 @@ from processors.text_table import NOT_HERE, TextTable
 
 TEXTS_MAX: Final = 65_536
 TEXTS_CHARS_MAX: Final = 4_000_000  # of a field, all texts together
-HASH_BITS: Final = 52  # exact in a float64
 _NO_SEEDS: Final = np.zeros(0, dtype=np.int64)
 _ACTION_SPAN: Final = SPANS.index("action")
 _MISSING: Final = float("nan")
@@ -34,15 +34,6 @@ _MISSING: Final = float("nan")
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 TextKey = str | tuple[str, str] | None
-
-
-def text_hash(text: str) -> float:
-    """A hash within HASH_BITS bits, the same on every machine.
-
-    >>> text_hash("shoes") == text_hash("shoes") != text_hash("hats")
-    True
-    """
-    return float(xxh3_64_intdigest(text.encode()) & ((1 << HASH_BITS) - 1))
 
 
 def id_hashes(events: Iterable[Event]) -> list[int]:
@@ -86,7 +77,7 @@ class _Texts(dict[TextKey, int]):
         text = ".".join(key) if isinstance(key, tuple) else key
         answers = [float(passes(text)) for passes in self.tests]
         if self.hashed:
-            answers.append(float("nan") if text is None else text_hash(text))
+            answers.append(float("nan") if text is None else text_code(text))
         self.answers[code] = answers
         self[key] = code
         self.chars_count += len(text or "")
@@ -129,6 +120,7 @@ class EventColumns:
             _Texts(name, asked.tests.get(name, []), asked.hashes.get(name))
             for name in dict.fromkeys([*asked.tests, *asked.hashes])
         ]
+        self._told = ToldColumns(asked.told) if asked.told else None
 
     def fill(
         self, events: Events, registers: Floats, codes: Integers, columns: Columns | None = None
@@ -164,3 +156,5 @@ class EventColumns:
             else:
                 codes[:count] = [texts[get_key(event)] for event in events]
             _copy_answers(registers, texts.targets, texts.answers, codes, count)
+        if self._told is not None:
+            self._told.fill(events, registers, columns)

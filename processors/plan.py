@@ -11,6 +11,8 @@ Not here  What users write (rules/), what scores mean (health.py, anomaly.py), t
 
 from typing import Final
 
+import msgspec
+
 from processors.aggregate import (
     BUCKETS,
     BUCKETS_MAX,
@@ -22,7 +24,7 @@ from processors.aggregate import (
     AggregateKind,
     Reading,
 )
-from processors.event import KINDS, NUMBER_FIELDS, TEXT_FIELDS
+from processors.event import KINDS, NAME_CHARS_MAX, NUMBER_FIELDS, TEXT_FIELDS
 from processors.machine import COMMUTATIVE, UNARY, Op
 from processors.register import (
     ACTION,
@@ -34,6 +36,7 @@ from processors.register import (
     Stage,
     TextTest,
     TimeAverage,
+    Told,
 )
 from processors.tables import CORE_STATES, Plan, compile_plan
 
@@ -138,6 +141,42 @@ class PlanBuilder:
                 ACTION, TextTest(wanted, lambda text: text is not None and text.startswith(prefix))
             )
         return self.text_test(ACTION, TextTest(wanted, lambda text: text == wanted))
+
+    def attribute_number(self, name: str) -> Register:
+        """The number that this event tells of this attribute, 1 or 0 for true or false; else missing."""
+        return self._told(Told.NUMBER, name)
+
+    def attribute_hash(self, name: str) -> Register:
+        """`text_code` of the text that this event tells of this attribute; else missing."""
+        return self._told(Told.TEXT, name)
+
+    def consent(self, channel: str) -> Register:
+        """1.0 where this event gives consent to the channel, 0.0 where it withdraws it; else missing."""
+        return self._told(Told.CONSENT, channel)
+
+    def _told(self, what: Told, name: str) -> Register:
+        if not 1 <= len(name) <= NAME_CHARS_MAX:
+            raise ValueError(f"{name!r} is no name of 1 to {NAME_CHARS_MAX} characters")
+        register, new = self._register(
+            f"{what.value}({msgspec.json.encode(name).decode()})", Stage.EVENT
+        )
+        if new:
+            self._asked.told[what, name] = register.number
+        return register
+
+    def attribute(self, name: str, *, text: bool) -> Register:
+        """What the customer's events told last: a number, or `text_code` of a text; missing if never."""
+        return self._last(self.attribute_hash(name) if text else self.attribute_number(name))
+
+    def consented(self, channel: str) -> Register:
+        """1.0 where the last word on this channel was consent."""
+        # LAST takes the larger of two at one time. That must be the withdrawal, hence the sign.
+        refused = self._last(self.apply(Op.NEG, self.consent(channel)))
+        return self.apply(Op.EQ, refused, self.constant(-1.0))
+
+    def _last(self, value: Register) -> Register:
+        kept = self.aggregate(AggregateKind.LAST, self.apply(Op.HAS, value), value)
+        return self.read(kept, Reading.VALUE)
 
     def apply(self, op: Op, *args: Register) -> Register:
         """The operation on registers of any stage; equal operations share a register."""

@@ -7,7 +7,7 @@ Not here  Asking (plan.py), compiling the asks to tables (tables.py), running th
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final
 
 from processors.aggregate import Aggregate, Reading
@@ -23,6 +23,14 @@ class Stage(IntEnum):
     EVENT = 0
     FEATURE = 1
     SCORE = 2
+
+
+class Told(Enum):
+    """What an event may tell of its customer (attributes.py); the values begin names of registers."""
+
+    NUMBER = "attribute_number"
+    TEXT = "attribute_hash"
+    CONSENT = "consent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +94,4 @@ class Asked:
     averages: list[TimeAverage]
     states: list[tuple[str, int]]
     features: list[Register]
+    told: dict[tuple[Told, str], int] = field(default_factory=dict)  # by attribute or channel

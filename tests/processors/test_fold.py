@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.aggregate import MICRO, TOTAL_MAX, AggregateKind, Reading
-from processors.columns import text_hash
+from processors.attributes import text_code
 from processors.event import Event
 from processors.fold import add_saturated
 from processors.layout import Layout, Packer, unpack
@@ -100,7 +100,7 @@ def check_one(values: dict[str, float], seen: list[Event]) -> None:
     assert values["count"] == len(samples)
     assert values["sum"] == sum(round(s.value * 1e6) for s in samples) / 1e6
     categories = {
-        int(text_hash(event.category)) % 16
+        int(text_code(event.category)) % 16
         for event in seen
         if (event.type, event.action) == ("order", "placed") and event.category is not None
     }
