@@ -61,6 +61,7 @@ class Clause:
 
     expression: Expression
     holds: bool | None  # None: that depends on what is not known
+    should_hold: bool  # False: it stands below a `not`, and is wanted not to hold
     value: Value
     value_text: str  # as people write it; "" for logic
     inside: tuple["Clause", ...]
@@ -90,20 +91,22 @@ def condition_of(rule: Rule) -> Expression | None:
     return Operation("and", tuple(parts), Type.CONDITION, parts[0].span)
 
 
-def clause(condition: Expression, known: Known) -> Clause:
-    """The tree of a condition, where its leaves have these values."""
+def clause(condition: Expression, known: Known, *, should_hold: bool = True) -> Clause:
+    """The tree of a condition that should hold, or should not, where its leaves have these values."""
     verdict = holds(condition, known)
     inside: tuple[Clause, ...] = ()
     value: Value = None
     value_text = ""
     if is_logic(condition):
-        inside = tuple(clause(each, known) for each in _operands(condition))
+        assert isinstance(condition, Operation), "logic is an operation"
+        wanted = should_hold != (condition.sign == "not")
+        inside = tuple(clause(each, known, should_hold=wanted) for each in condition.operands)
     else:
         subject = subject_of(condition)
         value = value_of(subject, known)
         value_text = shown(subject, known, _other(condition, subject, known))
-    changes = tuple(_changes(condition, known, wanted=True)) if verdict is False else ()
-    return Clause(condition, verdict, value, value_text, inside, changes)
+    changes = tuple(_changes(condition, known, wanted=should_hold))
+    return Clause(condition, verdict, should_hold, value, value_text, inside, changes)
 
 
 def is_logic(condition: Expression) -> bool:
@@ -178,11 +181,6 @@ def _days(value_ms: float, units: int) -> str:
         if many:
             said.append(f"{many}{unit}")
     return ("-" if value_ms < 0 else "") + (" ".join(said[:units]) or "0s")
-
-
-def _operands(condition: Expression) -> tuple[Expression, ...]:
-    assert isinstance(condition, Operation), "logic is an operation"
-    return condition.operands
 
 
 def _other(condition: Expression, subject: Expression, known: Known) -> float | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, get_args
 
 import pytest
@@ -142,7 +143,7 @@ def test_every_part_of_the_tree_says_what_the_machine_says(
 
     for each in parts(clause(condition, row)):
         assert [each.holds] == [answer != 0.0 for answer in machine_says(each.expression, [row])]
-        assert bool(each.changes) == (each.holds is False)
+        assert bool(each.changes) == (each.holds != each.should_hold)
         assert each.text
         assert each.phrase
 
@@ -234,7 +235,7 @@ def test_what_would_have_to_change_is_enough_and_is_the_least(
     assert holds(condition, changed(row, tree))
     for change in tree.changes:  # of an `or` the nearest way is taken; each step of it is needed
         left = [each for each in tree.changes if each is not change]
-        without = Clause(condition, tree.holds, None, "", (), tuple(left))
+        without = replace(tree, changes=tuple(left))
         assert not holds(condition, changed(row, without))
 
 
@@ -321,6 +322,17 @@ def test_an_exception_is_one_more_clause_of_the_rule(
     condition = condition_of(rule)
 
     assert condition == condition_in(expected)
+
+
+def test_below_a_not_a_clause_is_wanted_not_to_hold() -> None:
+    """`not health < 40` holds where its inside fails: nothing of that would have to change."""
+    condition = condition_in("not health < 40")
+
+    fine, wrong = (clause(condition, {HEALTH: value}) for value in (50.0, 30.0))
+
+    assert (fine.holds, fine.inside[0].holds, fine.inside[0].should_hold) == (True, False, False)
+    assert fine.inside[0].changes == ()
+    assert [str(each) for each in wrong.inside[0].changes] == ["health is 30, needs >= 40"]
 
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
