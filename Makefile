@@ -38,7 +38,7 @@ run: setup ## start everything in this one process, with a simulated shop
 	$(BIN)/rapport up --demo
 
 .PHONY: test
-test: setup machine lint types unit services tenth ## everything that CI runs
+test: setup machine lint types unit services tenth fuzzed ## everything that CI runs
 
 .PHONY: machine
 machine: ## fetch what the integration tests need (in CI: install it)
@@ -80,6 +80,20 @@ ifeq ($(CI),true)
 	$(FAULTS) --scale 0.1 --seed 5 --out .cache/faults.json
 else
 	@echo "The fault experiments run in CI; here with: make faults SCALE=0.1 OUT=.cache/faults.json"
+endif
+
+FUZZ_SECONDS ?= 300
+
+.PHONY: fuzz
+fuzz: setup ## throw bytes at all that reads rules, 5 minutes; FUZZ_SECONDS=60
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+.PHONY: fuzzed
+fuzzed: setup
+ifeq ($(CI),true)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+else
+	@echo "Fuzzing runs in CI; here with: make fuzz"
 endif
 
 .PHONY: bench
