@@ -3,6 +3,7 @@
 The way in, over HTTP:
 
 web                 routes, and what each answers
+web_reading         what it reads: customers, actions, and why
 access              who may use them
 intake              POST /v1/events: 200 only when the events are durable
 inflate             gzip, without believing what it says about its size
@@ -99,6 +100,15 @@ Rules and models, while running:
 loader              files to an engine
 rulebook            the engine in force, and how another takes its place
 kernels             imported late, with a word to who waits for the compiler
+
+Why a rule has fired, or has not:
+
+asked               what is asked of us by name, and what is said where there is no such thing
+inquiry             a rule's name and a customer's id, to the explanation of one with the other
+moment              what rules would see of a customer at a time, without anything being stored
+behind              what a row still knows of the events behind a value
+standing            what a row remembers of a rule, and what would hold the rule back
+why                 the explanation, as JSON and in a sentence
 
 Without services:
 

@@ -4,7 +4,8 @@ Promise   What is shown was committed. An action that the relay has not recorded
           pending, because it is in the outbox.
 How       A customer's shard is known by the partitioner. Lists are merged over all shards: per shard
           the newest ids by event time, then their records.
-Limits    OUTBOX_ENTRIES_MAX entries a shard are looked through for actions not recorded yet.
+Limits    OUTBOX_ENTRIES_MAX entries a shard are looked through for actions not recorded yet. A rule's
+          actions for one customer are looked for among the newest KEPT_MAX of the shard.
 Not here  Writing: shard.py, receipts_redis.py. Answering: web.py.
 """
 
@@ -13,17 +14,21 @@ from typing import Any, Final
 
 import msgspec
 
+from processors.layout import Layout, LayoutError
 from processors.partition import partition_of
 from streams import outbox
 from streams.delivery import opened
-from streams.errors import StreamsError
+from streams.errors import DamagedError, StreamsError
 from streams.fence import Fence
 from streams.keys import Keys
 from streams.probes import Check
+from streams.receipts import KEPT_MAX
 from streams.store import Command, list_of, text_of
 from streams.store_async import AsyncConnection
 
 OUTBOX_ENTRIES_MAX: Final = 100
+FIRES_MAX: Final = 8  # of one rule and customer: an action each target
+RECORDS_AT_ONCE: Final = 500
 
 Listed = Sequence[dict[str, Any]]
 
@@ -71,6 +76,48 @@ class StoreReader:
                     action = msgspec.json.decode(record)
                     found[action["id"]] = action
         return sorted(found.values(), key=lambda action: -action["at_ms"])[:limit]
+
+    async def layout(self, customer_id: str, fingerprint: bytes) -> Layout:
+        """The layout with which the customer's row was written.
+
+        Raises:
+            DamagedError: It is not there, or is none.
+            StoreError: Redis cannot be read.
+        """
+        key = Keys.of(partition_of(customer_id, self._partitions)).layout(fingerprint)
+        stored = text_of(await self._connection.call("GET", key))
+        if stored is None:
+            raise DamagedError(key, "is not there, and a profile row was written with it")
+        try:
+            return Layout.decode(stored)
+        except LayoutError as error:
+            raise DamagedError(key, str(error)) from error
+
+    async def fires(self, customer_id: str, rule: str) -> Listed:
+        """The rule's newest actions for this customer, the newest first. Raises as `customer` does."""
+        number = partition_of(customer_id, self._partitions)
+        found = {
+            action["id"]: action
+            for action in await self._waiting(number)
+            if (action["customer_id"], action["rule"]) == (customer_id, rule)
+        }
+        keys = Keys.of(number)
+        signs = [msgspec.json.encode(each) for each in (customer_id, rule)]
+        for first in range(0, KEPT_MAX, RECORDS_AT_ONCE):
+            reply = await self._connection.call(
+                "ZREVRANGE", keys.actions_by_time, first, first + RECORDS_AT_ONCE - 1
+            )
+            ids = [text_of(each) or b"" for each in list_of(reply)]
+            records = await self._connection.call("HMGET", keys.actions, *ids) if ids else []
+            for record in map(text_of, list_of(records)):
+                if record is None or not all(sign in record for sign in signs):
+                    continue  # most are of others: not worth decoding
+                action = msgspec.json.decode(record)
+                if (action["customer_id"], action["rule"]) == (customer_id, rule):
+                    found[action["id"]] = action
+            if len(found) >= FIRES_MAX or len(ids) < RECORDS_AT_ONCE:
+                break
+        return sorted(found.values(), key=lambda action: -action["at_ms"])[:FIRES_MAX]
 
     async def _waiting(self, number: int) -> Listed:
         """The newest actions of the outbox, as if their delivery were recorded."""

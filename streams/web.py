@@ -4,13 +4,15 @@ Promise   Every answer is JSON (an error is a problem, see problem.py) except th
           this process has no port for has no route.
 How       aiohttp; handlers are thin: a port answers, the handler writes it down.
 Limits    ACTIONS_LISTED_MAX actions an answer; CONNECTIONS_MAX connections; bodies see intake.py.
-Not here  Ingest (intake.py). Who may come in (access.py). What alive and ready mean (probes.py).
+Not here  Ingest (intake.py). Customers, actions and why (web_reading.py). Who may come in (access.py).
+          What alive and ready mean (probes.py).
 
 Routes
     POST /v1/events               see intake.py
     GET  /v1/customers/{id}       the customer's view as stored, or 404; escape a / in the id as %2F
     GET  /v1/actions?limit=N      {"actions": [{"id", "rule", "version", "customer_id", "reason",
                                   "at_ms", "status", …}, …]}, newest first; N is 100 when not given
+    GET  /v1/rules/{rule}/why/{customer_id}?at=TIME   why.py; TIME in ms or ISO 8601, now when not given
     GET  /v1/rules                {"rules": [{"name", "version", …}, …], "error": null, or what is
                                   wrong with the files, so that older rules are still in force}
     POST /v1/rules/reload         the same, after reading the files again; 422 when they have mistakes
@@ -26,13 +28,11 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from processors.event import ID_CHARS_MAX
 from streams.access import guard
 from streams.appender import Appender
 from streams.clock import Clock
@@ -43,34 +43,13 @@ from streams.metrics import Metrics
 from streams.probes import Check, Probe, ask, fence, stalled
 from streams.problem import problem
 from streams.shard_status import ShardStatus
+from streams.web_reading import Reader, Why, add_reading, add_why, answered
 
-ACTIONS_LISTED: Final = 100  # when the caller does not say
-ACTIONS_LISTED_MAX: Final = 1_000
 CONNECTIONS_MAX: Final = 512  # half of the 1,024 descriptors of most processes: we need some too
 IDLE_SECONDS_MAX: Final = 75.0  # without a whole request; proxies give up sooner, mostly after 60 s
 SHUTDOWN_SECONDS_MAX: Final = 1.5  # `rapport up` ends within 2 s
 
-Listed: TypeAlias = Sequence[Mapping[str, Any]]
-
 _log = logging.getLogger("rapport.web")
-
-
-class Reader(Protocol):
-    """What the interface shows of the store."""
-
-    async def customer(self, customer_id: str) -> bytes | None:
-        """The customer's view, JSON as stored; None when there is none.
-
-        Raises:
-            StreamsError: The store cannot tell now.
-        """
-
-    async def actions(self, limit: int) -> Listed:
-        """The newest actions first, with their status.
-
-        Raises:
-            StreamsError: The store cannot tell now.
-        """
 
 
 class ListenError(StreamsError):
@@ -86,6 +65,7 @@ class Ports:
     monotonic_ms: Callable[[], int]
     appender: Appender | None = None
     reader: Reader | None = None
+    why: Why | None = None
     rules: Callable[[], Mapping[str, Any]] | None = None  # and what is wrong with their files
     reload: Callable[[], Awaitable[bool]] | None = None  # whether the files are in force now
     shards: Callable[[], Sequence[ShardStatus]] | None = None
@@ -103,7 +83,9 @@ def application(ports: Ports, address: Address, token: str | None) -> web.Applic
     if ports.appender is not None:
         routes.add_post("/v1/events", Intake(ports.appender, ports.clock, ports.metrics).post)
     if ports.reader is not None:
-        _add_reading(routes, ports.reader)
+        add_reading(routes, ports.reader)
+    if ports.why is not None:
+        add_why(routes, ports.why)
     if ports.rules is not None:
         _add_rules(routes, ports.rules, ports.reload)
     _add_operation(routes, ports)
@@ -203,64 +185,20 @@ def _observed(metrics: Metrics) -> Middleware:
     return observe
 
 
-def _json(body: object, status: int = 200) -> web.Response:
-    data = body if isinstance(body, bytes) else orjson.dumps(body)
-    return web.Response(status=status, body=data, content_type="application/json")
-
-
-def _add_reading(routes: web.UrlDispatcher, reader: Reader) -> None:
-    async def customer(request: web.Request) -> web.Response:
-        customer_id = request.match_info["id"]
-        view = await reader.customer(customer_id) if len(customer_id) <= ID_CHARS_MAX else None
-        if view is None:
-            return problem(404, "unknown_customer", f"there is no customer {customer_id!r} here")
-        return _json(view)
-
-    async def actions(request: web.Request) -> web.Response:
-        limit = _limit(request)
-        if limit is None:
-            return _bad_limit(request)
-        return _json({"actions": list(await reader.actions(limit))})
-
-    async def alerts(request: web.Request) -> web.Response:
-        limit = _limit(request)
-        if limit is None:
-            return _bad_limit(request)
-        newest = await reader.actions(ACTIONS_LISTED_MAX)
-        found = [each for each in newest if each["target"]["kind"] == "alert"]
-        return _json({"alerts": found[:limit]})
-
-    routes.add_get("/v1/customers/{id:[^/]+}", customer)  # by itself `{id}` takes no brackets
-    routes.add_get("/v1/actions", actions)
-    routes.add_get("/v1/alerts", alerts)
-
-
-def _limit(request: web.Request) -> int | None:
-    """How many a caller wants; None: what it says is no such number."""
-    given = request.query.get("limit", str(ACTIONS_LISTED))
-    limit = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0  # noqa: PLR2004  digits
-    return limit if 1 <= limit <= ACTIONS_LISTED_MAX else None
-
-
-def _bad_limit(request: web.Request) -> web.Response:
-    detail = f"limit is {request.query['limit']!r}; it must be from 1 to {ACTIONS_LISTED_MAX}"
-    return problem(400, "bad_limit", detail)
-
-
 def _add_rules(
     routes: web.UrlDispatcher,
     rules: Callable[[], Mapping[str, Any]],
     reload: Callable[[], Awaitable[bool]] | None,
 ) -> None:
     async def told(_: web.Request) -> web.Response:
-        return _json(rules())
+        return answered(rules())
 
     async def reloaded(_: web.Request) -> web.Response:
         assert reload is not None, "else there is no such route"
         is_in_force = await reload()
         found = rules()
         if is_in_force:
-            return _json(found)
+            return answered(found)
         detail = f"the older rules stay in force, for the files have mistakes:\n{found['error']}"
         return problem(422, "bad_rules", detail)
 
@@ -297,4 +235,4 @@ def _add_operation(routes: web.UrlDispatcher, ports: Ports) -> None:
 def _told(checks: Mapping[str, Check]) -> web.Response:
     ok = all(check.ok for check in checks.values())
     told = {part: {"ok": check.ok, "detail": check.detail} for part, check in checks.items()}
-    return _json({"ok": ok, "checks": told}, 200 if ok else 503)
+    return answered({"ok": ok, "checks": told}, 200 if ok else 503)

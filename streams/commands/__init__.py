@@ -10,6 +10,7 @@ scale_out  worker, gateway and relay
 ingest     a history into the log
 replay     the engine over a history, without services
 customer   one profile, and why it is as it is
+why        why a rule fired for a customer, or did not
 rules      rule files checked, listed, taken into force
 topics     Kafka's topics made and measured
 dlq        what failed for good, listed and tried again

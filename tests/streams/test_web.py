@@ -14,7 +14,8 @@ from streams.feed import Lag
 from streams.given import Address
 from streams.probes import STALL_MS_MAX, Check
 from streams.shard_status import ShardStatus
-from streams.web import ACTIONS_LISTED, ACTIONS_LISTED_MAX, application, serve
+from streams.web import application, serve
+from streams.web_reading import ACTIONS_LISTED, ACTIONS_LISTED_MAX
 from tests.streams.web_fakes import LOOPBACK, World, opened
 
 
