@@ -32,6 +32,7 @@ from rules.vocabulary import VALUE_FUNCTIONS, nearest
 
 PATTERN_CHARS_MAX: Final = 512
 PATTERN_MEMORY_MAX: Final = 1 << 20  # bytes that RE2 may use for one pattern
+PATTERN_STEPS_MAX: Final = 1_250  # of RE2's program: some 7 ns each a byte, so the longest text of an event takes 10 ms at worst.  # A class of the letters of all scripts has 1,200, most patterns have below 100.
 PATTERNS_KEPT: Final = 64  # compiled patterns kept besides those in use
 DISTINCT_MAX: Final = BUCKETS * math.log(BUCKETS)  # about 266: when every bucket was hit
 LISTED_MAX: Final = 256  # items of one `in (…)`
@@ -41,6 +42,10 @@ _TESTS: Final = {"=": "is", "!=": "is not", "in": "is", "not in": "is not"}
 
 class Pattern(Protocol):
     """What we use of a compiled pattern."""
+
+    @property
+    def programsize(self) -> int:
+        """How many steps its program has."""
 
     def search(self, text: str) -> object | None:
         """Something where the pattern is found anywhere in the text, else None."""
@@ -236,13 +241,16 @@ def _check_pattern(literal: Literal) -> None:
     if len(text) > PATTERN_CHARS_MAX:
         raise ExpressionError(literal.span, f"a pattern has at most {PATTERN_CHARS_MAX} characters")
     try:
-        pattern(text)
+        steps = pattern(text).programsize
     except re2.error as error:
         raise ExpressionError(
             literal.span,
             f"this is no pattern that RE2 takes: {_said(error)}",
             "there are no look-arounds and no back-references",
         ) from None
+    if steps > PATTERN_STEPS_MAX:
+        said = f"this pattern takes {steps} steps at each character, at most {PATTERN_STEPS_MAX} are allowed"
+        raise ExpressionError(literal.span, said, "repeat fewer times, as in {1,9} or +")
 
 
 def _said(error: re2.error) -> str:
