@@ -32,7 +32,9 @@ from rules.vocabulary import VALUE_FUNCTIONS, nearest
 
 PATTERN_CHARS_MAX: Final = 512
 PATTERN_MEMORY_MAX: Final = 1 << 20  # bytes that RE2 may use for one pattern
-PATTERN_STEPS_MAX: Final = 1_250  # of RE2's program: some 7 ns each a byte, so the longest text of an event takes 10 ms at worst.  # A class of the letters of all scripts has 1,200, most patterns have below 100.
+# Of RE2's program: some 7 ns each a byte, so the longest text of an event takes 10 ms at worst. A class of
+# the letters of all scripts has 1,200; most patterns have below 100.
+PATTERN_STEPS_MAX: Final = 1_250
 PATTERNS_KEPT: Final = 64  # compiled patterns kept besides those in use
 DISTINCT_MAX: Final = BUCKETS * math.log(BUCKETS)  # about 266: when every bucket was hit
 LISTED_MAX: Final = 256  # items of one `in (…)`
