@@ -16,6 +16,7 @@ fault          what is wrong with a record, in words that tell its sender how to
 schema         the same schema as JSON Schema, for senders
 columns        fields of the events to registers; a test on a text runs once per distinct text
 attributes     what events tell of their customers, as registers
+zones          what clocks show where a customer lives, for kernels
 text_table     codes of texts that lie in an array, looked up by a kernel
 machine        the vector machine: operations over registers
 profiles       the rows of the customers seen last, one table a shard

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,19 +152,19 @@ def test_a_name_that_no_event_may_have_is_refused(name: str) -> None:
 def test_who_asks_for_nothing_pays_for_nothing() -> None:
     """Most rule sets look at no attribute: then none is looked at."""
 
-    class Untouchable(list[Event]):
-        def __getitem__(self, index: Any, /) -> Any:  # noqa: ANN401  as a list has it
-            raise AssertionError("no event needs to be looked at")
+    class Untouchable:
+        def __len__(self) -> int:
+            return 3
 
-        __iter__ = None  # type: ignore[assignment]  # nor may it be gone through
+        def __getitem__(self, index: int, /) -> Event:
+            raise AssertionError(f"event {index} needs not be looked at")
+
+        def __iter__(self) -> Iterator[Event]:
+            raise AssertionError("none of them needs to be looked at")
 
     columns = EventColumns(PlanBuilder().build().asked)
 
-    columns.fill(
-        Untouchable([Event("e", "customer", "x", "c", START_MS)] * 3),
-        np.ones((1, 3)),
-        np.zeros(3, np.int64),
-    )
+    columns.fill(Untouchable(), np.ones((1, 3)), np.zeros(3, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
