@@ -22,7 +22,6 @@ operation      operators, checked
 expression     conditions and values that are known to make sense
 sequence       what has to happen in order, and what must not
 restraint      what keeps a rule from acting: caps and quiet hours
-zone           time zones by name, the same on every machine
 rule           a rule that has passed every check
 ruleset        the rules that were loaded together
 compile        expressions to registers of the plan

@@ -14,6 +14,8 @@ from typing import Final, cast
 from processors.event import KINDS
 from rules.errors import ExpressionError
 from rules.expression import (
+    Attribute,
+    Consent,
     Constant,
     Events,
     Expression,
@@ -27,7 +29,15 @@ from rules.expression import (
 from rules.operation import calculation, comparison, membership, text_test, value_function
 from rules.reading import Readings
 from rules.syntax import Call, Literal, Membership, Operator, Option, Path, Span, Syntax, Where
-from rules.vocabulary import FIELDS, FUNCTIONS, VALUE_FUNCTIONS, nearest
+from rules.vocabulary import (
+    ATTRIBUTE,
+    CONSENT,
+    FIELDS,
+    FUNCTIONS,
+    TOLD_NAME,
+    VALUE_FUNCTIONS,
+    nearest,
+)
 
 Scores = Mapping[str, tuple[str, ...] | None]  # name -> the texts that its numbers stand for
 _CALCULATED: Final = ("+", "-", "*", "/")
@@ -119,9 +129,14 @@ class Checker:
         name = tree.text
         if name in self.scores:
             return Score(name, self.scores[name], tree.span)
+        if tree.parts[0] in (ATTRIBUTE, CONSENT):
+            return self._told(tree)
         if name in FIELDS and self.fields:
             return Field(name, FIELDS[name], tree.span)
-        if name in FIELDS:
+        if name in ("true", "false"):
+            mend = "an attribute that is true is 1, one that is false is 0; conditions stand by themselves"
+            self.wrong(tree.span, f"there is no word `{name}`", mend)
+        elif name in FIELDS:
             said, mend = self._no_field(name)
             self.wrong(tree.span, f"`{name}` is a field of an event, and {said}", mend)
         elif tree.parts[0] in KINDS:
@@ -131,9 +146,25 @@ class Checker:
             mend = nearest(name, FIELDS) or f"fields are {', '.join(FIELDS)}"
             self.wrong(tree.span, f"`{name}` is no field: `where` sees only the event itself", mend)
         else:
-            words = (*self.scores, *FUNCTIONS, *FIELDS)
+            told = [".".join((first, *tree.parts[1:])) for first in (ATTRIBUTE, CONSENT)]
+            words = (*self.scores, *FUNCTIONS, *FIELDS, *(told if len(tree.parts) > 1 else ()))
             self.wrong(tree.span, f"`{name}` is not known", nearest(name, words))
         return None
+
+    def _told(self, tree: Path) -> Expression | None:
+        what, *names = tree.parts
+        if not self.readings:
+            mend = "put it outside of the brackets"
+            self.wrong(tree.span, "`where` sees only the event itself", mend)
+            return None
+        if len(names) != 1 or any(tree.quoted) or not TOLD_NAME.fullmatch(names[0]):
+            example = "attribute.tier" if what == ATTRIBUTE else "consent.phone"
+            said = f"`{what}` needs a name of up to 64 letters, digits and _"
+            self.wrong(tree.span, said, f"as in {example}")
+            return None
+        if what == CONSENT:
+            return Consent(names[0], tree.span)
+        return Attribute(names[0], tree.span)
 
     def _no_field(self, name: str) -> tuple[str, str]:
         if self.sequence:

@@ -16,10 +16,14 @@ import msgspec
 
 from processors.aggregate import Aggregate, AggregateKind
 from processors.aggregate import Reading as Read
+from processors.attributes import text_code
 from processors.machine import Op
 from processors.plan import PlanBuilder
 from processors.register import ACTION, Register, TextTest
 from rules.expression import (
+    Attribute,
+    AttributeTest,
+    Consent,
     Constant,
     Events,
     Expression,
@@ -106,6 +110,12 @@ def compile_expression(expression: Expression, builder: PlanBuilder) -> Register
             return _text_condition(expression, builder)
         case Operation():
             return _operation(expression, builder)
+        case Attribute():
+            return builder.attribute(expression.name, text=False)
+        case AttributeTest():
+            return _attribute_test(expression, builder)
+        case Consent():
+            return builder.consented(expression.channel)
 
 
 def compile_events(events: Events, builder: PlanBuilder) -> Register:
@@ -147,6 +157,16 @@ def _text_condition(condition: TextCondition, builder: PlanBuilder) -> Register:
     return (
         reduce(lambda left, right: builder.apply(Op.OR, left, right), tests) if tests else nothing
     )
+
+
+def _attribute_test(test: AttributeTest, builder: PlanBuilder) -> Register:
+    text = builder.attribute(test.name, text=True)
+    if test.test == "is there":
+        number = builder.attribute(test.name, text=False)
+        return builder.apply(Op.OR, builder.apply(Op.HAS, text), builder.apply(Op.HAS, number))
+    each_op, join = (Op.EQ, Op.OR) if test.test == "is" else (Op.NE, Op.AND)
+    tests = [builder.apply(each_op, text, builder.constant(text_code(each))) for each in test.texts]
+    return reduce(lambda left, right: builder.apply(join, left, right), tests)
 
 
 def _passes(condition: TextCondition) -> Callable[[str], bool]:

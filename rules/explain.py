@@ -10,6 +10,9 @@ from typing import Final
 from rules.action import Target
 from rules.duration import duration_phrase
 from rules.expression import (
+    Attribute,
+    AttributeTest,
+    Consent,
     Constant,
     Events,
     Expression,
@@ -174,8 +177,20 @@ def phrase(expression: Expression) -> str:
             return f"{expression.subject.name} {_TESTS[expression.test]} {listed}"
         case Operation():
             return _operation(expression)
+        case Attribute():
+            return f"the attribute {expression.name}"
+        case AttributeTest():
+            return _attribute_test(expression)
+        case Consent():
+            return f"there is consent for {expression.channel}"
         case _:
             return spell(expression)
+
+
+def _attribute_test(test: AttributeTest) -> str:
+    listed = " or ".join(f'"{text}"' for text in test.texts)
+    asked = "is known" if test.test == "is there" else f"{test.test} {listed}"
+    return f"the attribute {test.name} {asked}"
 
 
 def _operation(operation: Operation) -> str:

@@ -10,7 +10,7 @@ Not here  Registers (compile.py). Sentences (explain.py).
 import dataclasses
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from rules.syntax import Span
 
@@ -104,6 +104,48 @@ class Trend:
         return Type.NUMBER
 
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A number that was told of the customer last; where it is true or false, 1 or 0."""
+
+    name: str
+    span: Span = dataclasses.field(compare=False)
+
+    @property
+    def type(self) -> Type:
+        return Type.NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeTest:
+    """Whether a text that was told of the customer last is one of these, is none of them, or is there at all.
+
+    What the text is, nobody knows any more: only whether it is one of those that rules name. `is there`
+    holds for numbers too.
+    """
+
+    name: str
+    test: Literal["is", "is not", "is there"]
+    texts: tuple[str, ...]  # none for `is there`
+    span: Span = dataclasses.field(compare=False)
+
+    @property
+    def type(self) -> Type:
+        return Type.CONDITION
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether the customer's last word on a channel was consent."""
+
+    channel: str
+    span: Span = dataclasses.field(compare=False)
+
+    @property
+    def type(self) -> Type:
+        return Type.CONDITION
+
+
 Sign: TypeAlias = Literal[
     "+", "-", "*", "/", "negate", "abs", "floor", "least", "greatest", "coalesce",
     "<", "<=", ">", ">=", "=", "!=", "in", "not in", "and", "or", "not", "has",
@@ -134,9 +176,12 @@ class TextTest:
         return Type.CONDITION
 
 
-Expression: TypeAlias = Constant | Score | Field | Reading | Trend | Operation | TextTest
+Leaf: TypeAlias = Score | Field | Reading | Trend | Attribute | AttributeTest | Consent
+"""What a rule reads, as against what it works out."""
 
-LEAVES: Final = (Score, Field, Reading, Trend)  # what a rule reads, as against what it works out
+Expression: TypeAlias = Constant | Operation | TextTest | Leaf
+
+LEAVES: Final = get_args(Leaf)
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:
@@ -146,9 +191,9 @@ def children(expression: Expression) -> tuple[Expression, ...]:
     return (expression.subject,) if isinstance(expression, TextTest) else ()
 
 
-def leaves(expression: Expression) -> list[Score | Field | Reading | Trend]:
+def leaves(expression: Expression) -> list[Leaf]:
     """What the expression reads, each once, in the order of the text."""
-    found: dict[Score | Field | Reading | Trend, None] = {}
+    found: dict[Leaf, None] = {}
     waiting = [expression]
     while waiting:
         each = waiting.pop()

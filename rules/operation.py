@@ -17,6 +17,8 @@ import re2
 from processors.aggregate import BUCKETS
 from rules.errors import ExpressionError
 from rules.expression import (
+    Attribute,
+    AttributeTest,
     Constant,
     Expression,
     Field,
@@ -110,6 +112,8 @@ def value_function(name: str, operands: Sequence[Expression], span: Span) -> Exp
     if name == "has":
         if isinstance(operands[0], Constant) or operands[0].type == Type.CONDITION:
             raise ExpressionError(span, "this is always there", "ask about a field or a reading")
+        if isinstance(operands[0], Attribute):
+            return AttributeTest(operands[0].name, "is there", (), span)
         return Operation("has", tuple(operands), Type.CONDITION, span)
     return Operation(cast("Sign", name), tuple(operands), _one_unit(numbers(operands)), span)
 
@@ -160,6 +164,8 @@ def text_test(
     Raises:
         ExpressionError: The subject is no text, never has such a text, or the pattern is none.
     """
+    if isinstance(subject, Attribute):
+        return attribute_test(sign, subject, literals, span)
     _bounded(literals, span)
     if not isinstance(subject, Field | Score) or subject.type != Type.TEXT:
         what = subject.type.value
@@ -178,6 +184,24 @@ def text_test(
                 raise _never(subject, each)
     texts = tuple(dict.fromkeys(str(each.value) for each in literals))
     return TextTest(subject, test, texts, span)  # type: ignore[arg-type]  # one of the four
+
+
+def attribute_test(
+    sign: str, subject: Attribute, literals: Sequence[Literal], span: Span
+) -> Expression:
+    """`= != in` of an attribute and texts.
+
+    Raises:
+        ExpressionError: The comparison is another one, or the list too long.
+    """
+    _bounded(literals, span)
+    if sign not in _TESTS:
+        said = (
+            f"of an attribute's text no more is kept than which one it is: `{sign}` cannot be told"
+        )
+        raise ExpressionError(span, said, "compare it with `=` or `in`")
+    texts = tuple(dict.fromkeys(str(each.value) for each in literals))
+    return AttributeTest(subject.name, "is" if _TESTS[sign] == "is" else "is not", texts, span)
 
 
 def numbers(operands: Sequence[Expression]) -> Sequence[Expression]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from processors.aggregate import WINDOW_MS_MIN
+from processors.zones import UTC, zone_names
 from rules.errors import ExpressionError
 from rules.parse import duration_ms
 from rules.restraint import CAP_COUNT_MAX, CAP_WINDOW_MS_MAX, CUSTOMER_ZONE, Cap, Quiet
@@ -18,7 +19,6 @@ from rules.rule import HOLDOUT_OF_MARKETING, PURPOSES, STAGES
 from rules.syntax import Span
 from rules.table import Table, share
 from rules.vocabulary import nearest
-from rules.zone import UTC, zone_names
 
 CAP_EXAMPLE: Final = 'cap = "3 per 30d"'
 QUIET_EXAMPLE: Final = 'quiet = { from = "21:00", to = "09:00", zone = "Europe/Rome" }'

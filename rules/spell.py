@@ -10,6 +10,9 @@ from typing import Final
 
 from rules.duration import spell_duration
 from rules.expression import (
+    Attribute,
+    AttributeTest,
+    Consent,
     Constant,
     Events,
     Expression,
@@ -23,7 +26,14 @@ from rules.expression import (
 )
 from rules.reading import EXACT_EVENTS
 from rules.sequence import Step
-from rules.vocabulary import ACTIONS, MOMENTS_HALF_LIFE_MS, OPEN_KINDS, VALUE_FUNCTIONS
+from rules.vocabulary import (
+    ACTIONS,
+    ATTRIBUTE,
+    CONSENT,
+    MOMENTS_HALF_LIFE_MS,
+    OPEN_KINDS,
+    VALUE_FUNCTIONS,
+)
 
 _STRENGTH: Final = {"or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "negate": 7}
 _COMPARISON: Final = 4  # binds looser than arithmetic, tighter than logic
@@ -49,6 +59,12 @@ def spell(expression: Expression) -> str:
             return _reading(expression)
         case TextTest():
             return _text_test(expression)
+        case Attribute():
+            return f"{ATTRIBUTE}.{expression.name}"
+        case AttributeTest():
+            return _attribute_test(expression)
+        case Consent():
+            return f"{CONSENT}.{expression.channel}"
         case Operation():
             return _operation(expression)
 
@@ -103,18 +119,30 @@ def _reading(reading: Reading) -> str:
 
 
 def _text_test(test: TextTest) -> str:
-    listed = ", ".join(map(_quoted, test.texts))
     if test.test in ("is", "is not"):
-        single, several = ("=", "in") if test.test == "is" else ("!=", "not in")
-        asked = f"{single} {listed}" if len(test.texts) == 1 else f"{several} ({listed})"
-    else:
-        asked = f"{test.test} {listed}"
-    return f"{test.subject.name} {asked}"
+        return f"{test.subject.name} {_one_of(test.texts, negated=test.test == 'is not')}"
+    return f"{test.subject.name} {test.test} {_quoted(test.texts[0])}"
+
+
+def _attribute_test(test: AttributeTest) -> str:
+    name = f"{ATTRIBUTE}.{test.name}"
+    if test.test == "is there":
+        return f"has({name})"
+    return f"{name} {_one_of(test.texts, negated=test.test == 'is not')}"
+
+
+def _one_of(texts: tuple[str, ...], *, negated: bool) -> str:
+    listed = ", ".join(map(_quoted, texts))
+    if len(texts) == 1:
+        return f"{'!=' if negated else '='} {listed}"
+    return f"{'not in' if negated else 'in'} ({listed})"
 
 
 def _strength(expression: Expression) -> int:
     if isinstance(expression, TextTest):
         return _COMPARISON
+    if isinstance(expression, AttributeTest):
+        return _TIGHTEST if expression.test == "is there" else _COMPARISON
     if isinstance(expression, Operation):
         tightest = expression.sign == "has" or expression.sign in VALUE_FUNCTIONS
         return _TIGHTEST if tightest else _STRENGTH.get(expression.sign, _COMPARISON)

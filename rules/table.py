@@ -14,11 +14,10 @@ from rules.errors import ExpressionError, Problem
 from rules.parse import duration_ms
 from rules.position import Address, Positions
 from rules.syntax import Span
-from rules.vocabulary import nearest
+from rules.vocabulary import TOLD_NAME, nearest
 
 DURATION_MS_LONGEST: Final = 366 * 86_400_000  # of `for` and `within`: what state can wait for
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-CHANNEL: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PERCENTAGE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 
 
@@ -116,7 +115,7 @@ class Table:
 
     def channel(self, *key: str | int, value: object) -> str | None:
         """The name of a channel such as `phone`."""
-        if isinstance(value, str) and CHANNEL.fullmatch(value):
+        if isinstance(value, str) and TOLD_NAME.fullmatch(value):
             return value
         mend = 'up to 64 letters, digits and _, as in "phone" or "email"'
         self.wrong(self.value_span(*key), "this cannot be a channel", mend)

@@ -5,6 +5,7 @@ Limits    Scores are named by the plan, not here; actions of clicks are an open 
 Not here  Grammar words (grammar.lark). What functions do (compile.py).
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -74,6 +75,11 @@ SIGNATURES: Final[dict[Function, Signature]] = {
 MOMENTS_HALF_LIFE_MS: Final = (
     90 * 86_400_000
 )  # of deviation and zscore, when none is given: a season
+
+# Names of what was told of the customer: `attribute.NAME`, `consent.CHANNEL`.
+ATTRIBUTE: Final = "attribute"
+CONSENT: Final = "consent"
+TOLD_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 # Functions of values: how many they take.
 VALUE_FUNCTIONS: Final = {

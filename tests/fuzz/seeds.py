@@ -10,7 +10,16 @@ WORDS: Final = (
     *("starts_with", "matches", "(", ")", ",", ".", "*", "+", "-", "/", "<", "<=", "=", "!=", ">"),
     *("30d", "1.5h", "500ms", "10%", "1e308", "5", '"web"', "'web'", '"', "'", "{", "}", "{{"),
     *(":.0f", ":+,.2%", "\n", "\\", "§", "\x00", "\ud7ff", "'''", "#", "=", "[", "]"),
-    *("health", "health.band", '"red"', *ACTIONS, *FIELDS, *FUNCTIONS),
+    *(
+        "attribute.tier",
+        "consent.phone",
+        "health",
+        "health.band",
+        '"red"',
+        *ACTIONS,
+        *FIELDS,
+        *FUNCTIONS,
+    ),
 )
 CONDITIONS: Final = (
     "health < 40 and trend(health, 7d) <= -10 and count(order.placed, 365d) >= 3",
@@ -20,6 +29,7 @@ CONDITIONS: Final = (
     "greatest(anomaly.amount, 0) * 2 - 1 > abs(trend(anomaly.amount, 1d)) / 3",
     "since(order.placed) / 1d > 60 or not has(amount)",
     "approximate(count(click.*, 30d)) and mean(service.csat.score, half_life 60d) < 3",
+    "attribute.tier in ('gold', \"vip\") and attribute.seats > 5 and has(attribute.x) or consent.phone",
     "max(order.placed.amount, before) < 100 and distinct(order.paid.terminal, 1d) >= 4",
 )
 RULE: Final = """

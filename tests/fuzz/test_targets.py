@@ -19,7 +19,7 @@ from tests.rules.loading import TEXTS
 
 GRAMMAR = lark.Lark(
     files("rules").joinpath("grammar.lark").read_text("utf-8"),
-    start=["condition", "selector", "step"],
+    start=["sum", "selector", "step"],
 )
 # Words that mean something, or else no text would get beyond the first name.
 TERMINALS = {
@@ -31,9 +31,10 @@ TERMINALS = {
     "PERCENTAGE": st.sampled_from(("50%", "0.5%")),
     "DURATION": st.sampled_from(("30d", "1.5h", "0s", "9999w")),
 }
+# By target. What a sum does not reach, its brackets and calls do; drawn from the top, texts are too long.
+STARTS = {"condition": "sum", "selector": "selector", "step": "step"}
 GRAMMATICAL = {
-    start: from_lark(GRAMMAR, start=start, explicit=TERMINALS)
-    for start in ("condition", "selector", "step")
+    target: from_lark(GRAMMAR, start=start, explicit=TERMINALS) for target, start in STARTS.items()
 }
 NOISE = st.text(max_size=3) | st.sampled_from(WORDS)
 
@@ -50,15 +51,15 @@ def changed(draw: st.DrawFn, name: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", sorted(GRAMMATICAL))
+@pytest.mark.parametrize("target", sorted(GRAMMATICAL))
 @settings(
     max_examples=max(1, settings().max_examples // 10),  # each is large
     suppress_health_check=[HealthCheck.filter_too_much],  # a grammar has no bound, a draw has
 )
 @given(data=st.data())
-def test_whatever_the_grammar_makes_is_read(start: str, data: st.DataObject) -> None:
+def test_whatever_the_grammar_makes_is_read(target: str, data: st.DataObject) -> None:
     """A text that is grammatical may be nonsense; then the nonsense is named."""
-    TARGETS[start](data.draw(GRAMMATICAL[start]))
+    TARGETS[target](data.draw(GRAMMATICAL[target]))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from rules.expression import (
+    Attribute,
     Constant,
     Events,
     Expression,
@@ -62,6 +63,7 @@ NUMBER_LEAVES: Final[tuple[Expression, ...]] = (
     reading("max", "amount", before=True),
     reading("zscore", "amount", half_life_ms=90 * DAY_MS, before=True),
     reading("distinct", "terminal", window_ms=DAY_MS),
+    Attribute("seats", NOWHERE),
 )
 FACTS: Final[tuple[Expression, ...]] = (AMOUNT, CHANNEL, BAND)
 DURATION_LEAVES: Final[tuple[Expression, ...]] = (reading("since"),)

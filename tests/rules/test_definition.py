@@ -4,7 +4,6 @@ import pytest
 
 from rules.restraint import CAP_COUNT_MAX, Cap, Quiet
 from rules.spell import spell
-from rules.zone import zone, zone_names
 from tests.rules.loading import mistakes, rule
 
 MINUTE_MS = 60_000
@@ -153,15 +152,3 @@ def test_a_cap_reaches_its_bound() -> None:
     read = rule(f'when = "health < 4"\ncap = "{CAP_COUNT_MAX} per 366d"')
 
     assert read.cap == Cap(CAP_COUNT_MAX, 366 * DAY_MS, None)
-
-
-def test_every_zone_can_be_opened() -> None:
-    """A name that passes the check must not fail at night."""
-    assert len(zone_names()) >= 500
-    assert all(zone(name).key == name for name in zone_names())
-
-
-def test_a_zone_that_is_none_is_an_error() -> None:
-    """Names come from rule files; they must never reach for other files."""
-    with pytest.raises(KeyError):
-        zone("../../etc/passwd")

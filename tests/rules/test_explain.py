@@ -138,6 +138,11 @@ def test_each_restraint_and_stage_is_told(line: str, head: str, end: str) -> Non
         ("not has(amount)", "it is not so that there is amount"),
         ("not (health < 1 or health > 2)", "it is not so that (health is below 1 or health is above 2)"),
         ("health in (1, 2)", "health is one of 1 or 2"),
+        ("attribute.seats > 5", "the attribute seats is above 5"),
+        ("attribute.tier in ('gold', 'silver')", 'the attribute tier is "gold" or "silver"'),
+        ("attribute.tier != 'gold'", 'the attribute tier is not "gold"'),
+        ("not has(attribute.tier)", "it is not so that the attribute tier is known"),
+        ("consent.phone and health < 4", "there is consent for phone and health is below 4"),
         ("health + 1 > -health", "health + 1 is above -(health)"),
         ("trend(health, 7d) < 0", "the trend of health (half-life 7 days) is below 0"),
         ("since(order.placed) > 36h", "the time since the last order.placed is above 36 hours"),
@@ -182,6 +187,8 @@ def test_every_condition_can_be_said(condition: Expression) -> None:
         'count(click."page viewed" where page starts_with "/x") > 1',
         "channel = 'say \"hi\"'",
         "health < 90m / 1d",
+        'attribute.tier = "gold" or attribute.tier not in ("a", \'"\') and has(attribute.x)',
+        "coalesce(attribute.seats, 0) > 5 and not consent.phone",
     ],
 )
 def test_what_a_user_wrote_plainly_is_spelled_plainly(text: str) -> None:
