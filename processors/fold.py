@@ -4,9 +4,10 @@ Promise   Features are what they are right after (or right before) their event, 
           A duplicate or a late event changes nothing.
 How       One kernel over the events of a batch in order: admit, read what is asked "before", update each
           aggregate whose filter holds, read what is asked "after". Rows are float64 words; `whole` is
-          the same memory as int64, for times and counts.
+          the same memory as int64, for times and counts. A timer (TIMER in place of the hash of an id)
+          adds nothing: it moves the customer's clock on, and readings are taken.
 Limits    A duplicate is recognised among the customer's last `duplicates_kept` ids. "Now" is the newest
-          event time of the customer, never a clock.
+          time of the customer's events and timers, never a clock of the machine.
 Not here  What the aggregates mean (aggregate.py), windows (windows.py), readings (readings.py).
 """
 
@@ -20,6 +21,7 @@ from processors.aggregate import MICRO, TOTAL_MAX, AggregateKind
 from processors.compiled import compiled
 from processors.readings import read_all
 from processors.tables import (
+    CLOCK,
     EVENTS,
     FIRST,
     FOLD_AT,
@@ -37,6 +39,7 @@ from processors.windows import add_exact
 ADMITTED: Final = 0
 DUPLICATE: Final = 1
 LATE: Final = 2
+TIMER: Final = 0  # in place of the hash of an event's id
 
 _DECAY = int(AggregateKind.DECAY)
 _EVENTS = int(AggregateKind.EVENTS)
@@ -183,21 +186,28 @@ def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a ba
         rows: shape (slots, words); `whole_rows` is the same memory as int64.
         registers: shape (registers, at least count): event registers are read, readings written.
             Readings of an event that is not admitted are left as they were: never look at them.
-        slots: row of each event. `times_ms`, `id_hashes`: its time and the hash of its id, not zero.
-        status: filled with ADMITTED, DUPLICATE or LATE.
-        now_ms: filled with the customer's newest event time, this event included.
+        slots: row of each event. `times_ms`, `id_hashes`: its time and the hash of its id, or TIMER.
+        status: filled with ADMITTED, DUPLICATE or LATE; a timer is admitted.
+        now_ms: filled with the customer's newest time, this event or timer included.
     """
     for i in range(count):
         row = rows[slots[i]]
         whole = whole_rows[slots[i]]
         at_ms = times_ms[i]
-        status[i] = admit(whole, at_ms, id_hashes[i], duplicates_kept, lateness_ms)
-        now = max(whole[NEWEST], at_ms) if status[i] == ADMITTED else whole[NEWEST]
-        now_ms[i] = now
-        if status[i] != ADMITTED:
+        now = max(whole[NEWEST], whole[CLOCK])
+        if id_hashes[i] == TIMER:
+            status[i] = ADMITTED
+            now_ms[i] = whole[CLOCK] = max(now, at_ms)
+            read_all(row, whole, before, windows, registers, i, now_ms[i])
+            read_all(row, whole, after, windows, registers, i, now_ms[i])
             continue
+        status[i] = admit(whole, at_ms, id_hashes[i], duplicates_kept, lateness_ms)
+        if status[i] != ADMITTED:
+            now_ms[i] = now
+            continue
+        now_ms[i] = now = max(now, at_ms)
         read_all(row, whole, before, windows, registers, i, now)
-        whole[NEWEST] = now
+        whole[NEWEST] = max(whole[NEWEST], at_ms)
         whole[FIRST] = at_ms if whole[EVENTS] == 0 else min(whole[FIRST], at_ms)
         whole[EVENTS] += 1
         for k in range(folds.shape[0]):

@@ -29,7 +29,12 @@ errors         a mistake, with its place and its mend
 
 What an event meets:
 
-evaluate       which rules fire, and which are held back
+evaluate       rules compiled into a plan, and what they decide over a batch
+rule_table     what the kernels know of each rule, as integers
+decide         the kernel: events and rules, in order, and each rule's state in the row
+runs           how far a customer has come in the sequences of a rule
+restrain       what holds a rule back, and what is noted of it
+fires          the actions that follow, with reasons and values; hold-outs and stages
 action         what is to be done, with a deterministic id
 grounds        which clauses made a rule fire, for its actions
 

@@ -1,297 +1,264 @@
-"""Evaluating: which rules fire at which events, and the actions that follow.
+"""Evaluating: rules compiled into a plan, and what they decide over a batch.
 
-Promise   A rule without `on` fires when its condition becomes true for a customer, a rule with `on` at
-          each such event; neither within its cooldown. A rising edge within the cooldown is used up:
-          it is counted as suppressed and does not fire later. Replays decide the same.
-How       The plan's programs have worked out the conditions; one kernel goes over events and rules and
-          keeps one word of state a rule in the customer's row: 2 × the time of the last fire + whether
-          the condition held at the last event. Zero means never.
-Limits    FIRES_AT_ONCE fires a call of the kernel, which is called again where there are more.
-Not here  Conditions (compile.py). Timers, sequences and caps come with a later version.
+Promise   Replays decide the same. A rule keeps its state over a reload by its name; a sequence as long as
+          its steps stay the same.
+How       The plan's programs have worked out the conditions; one kernel (decide.py) goes over events and
+          rules, and keeps a few words a rule in the customer's row. Zero means never.
+Limits    RUNS_MAX runs of sequences a customer.
+Not here  Conditions (compile.py). Deciding (decide.py). Actions (fires.py).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from processors.batch import Events
-from processors.compiled import compiled
-from processors.event import Event
-from processors.fold import ADMITTED
 from processors.machine import Op
 from processors.plan import PlanBuilder
-from rules.action import Action, action_id
+from processors.register import Register
+from processors.zones import Zones, zone_code
+from rules import rule_table as at
 from rules.compile import compile_events, compile_expression
-from rules.explain import phrase
-from rules.expression import Expression, Field, Score, Type, leaves
+from rules.decide import FIRES_AT_ONCE, decide
+from rules.fires import Bound, Fire, bind
+from rules.restraint import CUSTOMER_ZONE, Cap, Quiet
 from rules.rule import Rule
-from rules.spell import spell, spell_events
+from rules.sequence import RUNS_KEYED_MAX, STEPS_MAX
+from rules.sequence import Sequence as Steps
+from rules.spell import spell_events
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-FIRES_AT_ONCE: Final = 4096  # the kernel's buffer; it must hold those of one event
-DATA_VALUES_MAX: Final = 64  # values of one action's data
-
-CONDITION, EACH, COOLDOWN_MS, STATE_AT = 0, 1, 2, 3  # columns of `RulePlan.table`, one row a rule
-FIRED, SUPPRESSED = 0, 1  # the first words of `RulePlan.counts`
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """How to get the value of an expression when a rule fires."""
-
-    name: str  # the expression, spelled
-    register: int  # -1 for a text of the event
-    texts: tuple[str, ...] | None
-    text: str  # the field, for a text of the event
-
-    def value(self, registers: Floats, index: int, event: Event) -> float | str | None:
-        """The value at this event; None where it is missing."""
-        if self.register < 0:
-            found: str | None = getattr(event, self.text)  # one of TEXT_FIELDS or "action"
-            return found
-        number = float(registers[self.register, index])
-        if not isfinite(number):
-            return None
-        if self.texts is None:
-            return number
-        return self.texts[int(number)] if 0 <= number < len(self.texts) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A rule and what to read when it fires."""
-
-    rule: Rule
-    data: tuple[Binding, ...]
-    shown: Mapping[Expression, Binding]  # the holes of its reason
-    plainly: str  # the reason of a rule that gives none
+CHANNEL_RING: Final = 64  # fires remembered of a channel, whatever the caps that count them
+_QUARTER_MS: Final = 15 * 60_000  # all clocks of the world differ by multiples of it
+_MINUTE_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RulePlan:
-    """Rules compiled into one plan. The arrays are the kernel's; `counts` and `fires` are its scratch."""
+    """Rules compiled into one plan. The arrays are the kernel's; some are its scratch."""
 
     bound: tuple[Bound, ...]
-    table: Integers  # shape (rules, 4)
-    counts: Integers  # FIRED, SUPPRESSED of the last call; then suppressed by rule, since compiling
-    fires: Integers  # shape (FIRES_AT_ONCE, 2): event, rule
+    table: Integers  # shape (rules, at.COLUMNS)
+    steps: Integers  # shape (steps, 3)
+    zone_registers: tuple[int, ...]  # which hold codes of zones
+    timer_ms: int  # no timer is due sooner after what set it; 0: there are no timers
+    granule_ms: (
+        int  # those for the end of quiet hours are due at multiples of this; 0: there are none
+    )
+    zones: Zones = field(default_factory=Zones)
+    held_back: Integers = field(init=False)  # shape (rules, restraints), since the plan was made
+    fires: Integers = field(init=False)  # shape (FIRES_AT_ONCE, 3): event, rule, key
+    notes: Integers = field(init=False)
+    done: Integers = field(init=False)
+    fits: npt.NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        def put(name: str, array: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> None:
+            object.__setattr__(self, name, array)
+
+        put("held_back", np.zeros((len(self.bound), len(at.RESTRAINTS)), dtype=np.int64))
+        put("fires", np.zeros((FIRES_AT_ONCE, 3), dtype=np.int64))
+        put("notes", np.zeros(at.NOTES, dtype=np.int64))
+        put("done", np.zeros(RUNS_KEYED_MAX + 1, dtype=np.int64))
+        put("fits", np.zeros(STEPS_MAX, dtype=np.bool_))
+
+    @property
+    def has_timers(self) -> bool:
+        return self.timer_ms > 0 or self.granule_ms > 0
+
+    @property
+    def dropped_runs(self) -> int:
+        """How many runs of sequences have made room for others, since the plan was made."""
+        return int(self.notes[at.DROPPED_RUNS])
 
     @property
     def suppressed(self) -> dict[str, int]:
-        """How often each rule would have fired but for its cooldown, since the plan was made."""
-        by_rule = self.counts[len((FIRED, SUPPRESSED)) :].tolist()
+        """How often each rule would have fired but for a restraint, since the plan was made."""
+        by_rule = self.held_back.sum(axis=1).tolist()
         return {each.rule.name: many for each, many in zip(self.bound, by_rule, strict=True)}
+
+    @property
+    def suppressed_by(self) -> dict[str, dict[str, int]]:
+        """The same by restraint, without those that held nothing back."""
+        return {
+            each.rule.name: {
+                name: many for name, many in zip(at.RESTRAINTS, row, strict=True) if many
+            }
+            for each, row in zip(self.bound, self.held_back.tolist(), strict=True)
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """What the rules decided over one batch."""
 
-    fires: list[tuple[int, int]]  # (event, rule), in order
-    suppressed: int  # by cooldowns
+    fires: list[Fire]  # in order of the events, then of the rules
+    suppressed: int  # by restraints
+
+
+@dataclass(slots=True)
+class _Compiler:
+    """Fills the tables of a plan, rule by rule."""
+
+    builder: PlanBuilder
+    steps: list[tuple[int, int, int]] = field(default_factory=list)
+    zone_registers: dict[int, None] = field(default_factory=dict)
+    delays_ms: list[int] = field(default_factory=list)
+    granules_ms: list[int] = field(default_factory=list)
+
+    def row(self, rule: Rule) -> Integers:
+        row = np.full(at.COLUMNS, -1, dtype=np.int64)
+        row[[at.COOLDOWN_MS, at.FOR_MS, at.SNOOZED_MS]] = rule.cooldown_ms, rule.for_ms, 0
+        row[at.CONDITION] = self._condition(rule).number
+        row[at.TRIGGER] = at.EDGE if rule.on is None else at.EACH
+        row[at.STATE_AT] = self.builder.state(f"rule|{rule.name}", 1)
+        if rule.for_ms:
+            row[at.FOR_AT] = self.builder.state(f"for|{rule.name}|{rule.for_ms}", 1)
+            self.delays_ms.append(rule.for_ms)
+        if rule.sequence is not None:
+            self._sequence(row, rule.name, rule.sequence)
+        if rule.consent is not None:
+            row[at.CONSENT] = self.builder.consented(rule.consent).number
+        if rule.quiet is not None:
+            self._quiet(row, rule.name, rule.quiet)
+        if rule.cap is not None:
+            self._cap(row, rule.name, rule.cap)
+        if rule.consent is not None or rule.quiet is not None or rule.cap is not None:
+            row[at.HELD_BACK_AT] = self.builder.state(f"held back|{rule.name}", 2)
+        return row
+
+    def _condition(self, rule: Rule) -> Register:
+        asked = [] if rule.on is None else [compile_events(rule.on, self.builder)]
+        if rule.when is not None:
+            asked.append(compile_expression(rule.when, self.builder))
+        if rule.unless is not None:
+            asked.append(self.builder.apply(Op.NOT, compile_expression(rule.unless, self.builder)))
+        if not asked:
+            return self.builder.constant(1.0)
+        return reduce(lambda left, right: self.builder.apply(Op.AND, left, right), asked)
+
+    def _sequence(self, row: Integers, name: str, sequence: Steps) -> None:
+        builder = self.builder
+        filters = [compile_events(each.events, builder) for each in sequence.steps]
+        row[at.TRIGGER] = at.SEQUENCE
+        row[at.TOUCHED] = reduce(
+            lambda left, right: builder.apply(Op.OR, left, right), filters
+        ).number
+        if sequence.key is not None:
+            row[at.KEY] = builder.text_hash(sequence.key).number
+        words = [f"{e.absent}|{spell_events(e.events)}|{e.within_ms}" for e in sequence.steps]
+        text = "\n".join((*words, sequence.key or ""))
+        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        row[at.RUNS] = sequence.runs_max
+        row[at.RUNS_AT] = builder.state(
+            f"sequence|{name}|{digest}", at.RUN_WORDS * sequence.runs_max
+        )
+        row[at.STEPS_AT], row[at.STEPS] = len(self.steps), len(filters)
+        for each, chosen in zip(sequence.steps, filters, strict=True):
+            self.steps.append((chosen.number, each.within_ms, each.absent))
+            if each.absent:
+                self.delays_ms.append(each.within_ms)
+
+    def _quiet(self, row: Integers, name: str, quiet: Quiet) -> None:
+        if quiet.zone == CUSTOMER_ZONE:
+            zone = self.builder.attribute("timezone", text=True)
+        else:
+            zone = self.builder.constant(zone_code(quiet.zone))
+        self.zone_registers[zone.number] = None
+        row[at.QUIET_ZONE] = zone.number
+        row[[at.QUIET_FROM, at.QUIET_TO]] = quiet.from_minute, quiet.to_minute
+        row[at.QUIET_WAITS] = quiet.waits
+        if quiet.waits:
+            row[at.QUIET_AT] = self.builder.state(f"quiet|{name}", 1)
+            self.granules_ms.append(_MINUTE_MS if quiet.to_minute % 15 else _QUARTER_MS)
+
+    def _cap(self, row: Integers, name: str, cap: Cap) -> None:
+        ring = cap.count if cap.channel is None else CHANNEL_RING
+        whose = f"{name}|{cap.count}" if cap.channel is None else f"channel|{cap.channel}"
+        row[at.CAP_AT] = self.builder.state(f"cap|{whose}", 1 + ring)
+        row[[at.CAP_SIZE, at.CAP_COUNT, at.CAP_MS]] = ring, cap.count, cap.window_ms
 
 
 def compile_rules(rules: Sequence[Rule], builder: PlanBuilder) -> RulePlan:
     """Ask the builder for all that the rules need; to be called before `builder.build()`.
 
+    Drafts are left out: they are checked, and nothing else.
+
     Raises:
         ValueError: They ask for more than a plan may hold.
     """
-    table = np.zeros((len(rules), 4), dtype=np.int64)
-    for number, rule in enumerate(rules):
-        table[number] = (
-            _condition(rule, builder),
-            rule.on is not None,
-            rule.cooldown_ms,
-            builder.state(f"rule|{rule.name}", 1),
-        )
+    compiler = _Compiler(builder)
+    judged = [rule for rule in rules if rule.stage != "draft"]
+    rows = [compiler.row(rule) for rule in judged]
     return RulePlan(
-        bound=tuple(_bind(rule, builder) for rule in rules),
-        table=table,
-        counts=np.zeros(2 + len(rules), dtype=np.int64),
-        fires=np.zeros((FIRES_AT_ONCE, 2), dtype=np.int64),
+        bound=tuple(bind(rule, builder) for rule in judged),
+        table=np.array(rows, dtype=np.int64).reshape(len(rows), at.COLUMNS),
+        steps=np.array(compiler.steps, dtype=np.int64).reshape(len(compiler.steps), 3),
+        zone_registers=tuple(compiler.zone_registers),
+        timer_ms=min(compiler.delays_ms, default=0),
+        granule_ms=min(compiler.granules_ms, default=0),
     )
-
-
-def _condition(rule: Rule, builder: PlanBuilder) -> int:
-    asked = [] if rule.on is None else [compile_events(rule.on, builder)]
-    if rule.when is not None:
-        asked.append(compile_expression(rule.when, builder))
-    if len(asked) == 2:  # noqa: PLR2004  both of them
-        return builder.apply(Op.AND, *asked).number
-    return asked[0].number
-
-
-def _bind(rule: Rule, builder: PlanBuilder) -> Bound:
-    holes = () if rule.reason is None else rule.reason.holes
-    asked = [rule.when] if rule.when is not None else []
-    if rule.on is not None and rule.on.where is not None:
-        asked.append(rule.on.where)
-    read = {
-        leaf: None
-        for each in (*asked, *(hole.expression for hole in holes))
-        for leaf in leaves(each)
-    }
-    plainly = rule.describe
-    if not plainly and rule.when is not None:
-        plainly = phrase(rule.when)
-    if not plainly and rule.on is not None:
-        plainly = spell_events(rule.on)
-    return Bound(
-        rule,
-        tuple(_binding(leaf, builder) for leaf in list(read)[:DATA_VALUES_MAX]),
-        {hole.expression: _binding(hole.expression, builder) for hole in holes},
-        plainly,
-    )
-
-
-def _binding(expression: Expression, builder: PlanBuilder) -> Binding:
-    name = spell(expression)
-    if isinstance(expression, Field) and expression.type == Type.TEXT:
-        return Binding(name, -1, None, expression.name)
-    texts = expression.texts if isinstance(expression, Score) else None
-    return Binding(name, compile_expression(expression, builder).number, texts, "")
-
-
-@compiled(
-    "i8(i8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[:, ::1], i8, i8)"
-)
-def _decide(
-    table: Integers,
-    registers: Floats,
-    whole_rows: Integers,
-    slots: Integers,
-    now_ms: Integers,
-    status: Integers,
-    counts: Integers,
-    fires: Integers,
-    start: int,
-    count: int,
-) -> int:
-    """Judge events from `start` on; answers where it stopped for lack of room in `fires`, or `count`."""
-    rules = table.shape[0]
-    fired, suppressed, stopped = 0, 0, count
-    for i in range(start, count):
-        if fired + rules > fires.shape[0]:
-            stopped = i
-            break
-        if status[i] != ADMITTED:
-            continue
-        row = whole_rows[slots[i]]
-        for k in range(rules):
-            holds = registers[table[k, CONDITION], i] != 0.0
-            each = table[k, EACH] != 0
-            if each and not holds:
-                continue
-            at = table[k, STATE_AT]
-            word = row[at]
-            if not each and holds == ((word & 1) != 0):
-                continue
-            if not holds:
-                row[at] = word - 1
-                continue
-            fired_ms = word >> 1
-            held = 0 if each else 1
-            if fired_ms != 0 and now_ms[i] - fired_ms < table[k, COOLDOWN_MS]:
-                row[at] = 2 * fired_ms + held
-                suppressed += 1
-                counts[2 + k] += 1
-            else:
-                row[at] = 2 * now_ms[i] + held
-                fires[fired, 0] = i
-                fires[fired, 1] = k
-                fired += 1
-    counts[FIRED] = fired
-    counts[SUPPRESSED] = suppressed
-    return stopped
 
 
 def evaluate(
     plan: RulePlan,
     registers: Floats,
-    rows: Floats,  # noqa: ARG001  stages of the step take the same arrays
     whole_rows: Integers,
     slots: Integers,
+    times_ms: Integers,
     now_ms: Integers,
+    id_hashes: Integers,
     status: Integers,
     count: int,
 ) -> Verdicts:
-    """Decide over `count` events in order, and remember it in their rows.
+    """Decide over `count` events and timers in order, and remember it in their rows.
 
     Args:
         plan: the compiled rules; its scratch arrays are overwritten.
         registers: shape (registers, at least count), all programs run.
-        rows: shape (slots, words).
-        whole_rows: the same memory as int64; changed.
+        whole_rows: shape (slots, words); changed.
         slots: row of each event.
-        now_ms: the customer's newest event time, right after each event.
+        times_ms: of each event.
+        now_ms: the customer's newest time, right after each event.
+        id_hashes: of each event; TIMER for a timer.
         status: ADMITTED or why not; events that were not admitted are passed over.
         count: how many events.
     """
-    fires: list[tuple[int, int]] = []
-    suppressed = 0
-    start = 0
+    fires: list[Fire] = []
+    suppressed = start = 0
+    for number in plan.zone_registers:
+        plan.zones.know(registers[number, :count])
     while start < count and plan.bound:
-        start = _decide(
+        start = decide(
             plan.table,
+            plan.steps,
             registers,
             whole_rows,
             slots,
+            times_ms,
             now_ms,
+            id_hashes,
             status,
-            plan.counts,
+            plan.zones.codes,
+            plan.zones.ends,
+            plan.zones.starts,
+            plan.zones.offsets,
+            plan.fits,
+            plan.done,
+            plan.held_back,
             plan.fires,
+            plan.notes,
             start,
             count,
         )
-        fired = int(plan.counts[FIRED])
-        suppressed += int(plan.counts[SUPPRESSED])
+        fired = int(plan.notes[at.FIRED])
+        suppressed += int(plan.notes[at.HELD_BACK])
         if fired:
-            fires += [(index, number) for index, number in plan.fires[:fired].tolist()]
+            fires += [(event, rule, key) for event, rule, key in plan.fires[:fired].tolist()]
     return Verdicts(fires, suppressed)
-
-
-def actions_of(
-    plan: RulePlan, verdicts: Verdicts, registers: Floats, events: Events, shard: int
-) -> tuple[list[Action], list[int]]:
-    """The actions of a batch's fires, one for each target, with reasons and values as of the event.
-
-    With them, of each action the number of the event.
-    """
-    actions: list[Action] = []
-    causes: list[int] = []
-    for index, number in verdicts.fires:
-        bound, event = plan.bound[number], events[index]
-        rule = bound.rule
-        data = {each.name: each.value(registers, index, event) for each in bound.data}
-        reason = _reason(bound, registers, index, event)
-        actions += [
-            Action(
-                id=action_id(rule.name, rule.version, event.customer_id, event.id, place),
-                rule=rule.name,
-                version=rule.version,
-                customer_id=event.customer_id,
-                shard=shard,
-                cause=event.id,
-                at_ms=event.at_ms,
-                reason=reason,
-                target=target,
-                data=data,
-            )
-            for place, target in enumerate(rule.targets)
-        ]
-        causes += [index] * len(rule.targets)
-    return actions, causes
-
-
-def _reason(bound: Bound, registers: Floats, index: int, event: Event) -> str:
-    template = bound.rule.reason
-    if template is None:
-        return bound.plainly
-    return template.render(lambda asked: bound.shown[asked].value(registers, index, event))

@@ -57,6 +57,8 @@ flight              a batch that is folded, with its commit under way
 shard               an owned shard, from records to commit
 rows                profile rows, read for the table
 step                one batch, from events to everything that is to be stored and done: the engine
+rounds              a batch in which timers come due, so that each fires in its place
+outcome             what a batch leads to, also where it was stepped in several rounds
 staleness           actions whose cause was no news when it arrived
 commit              one compare-and-set of everything that a batch has changed
 torn_tail           what a crash leaves at the end of Redis' file

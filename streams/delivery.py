@@ -11,6 +11,7 @@ How       A record that extends the action, so that its JSON has the action's me
     rejected   nobody can take it: there is no such endpoint, or trying again cannot help
     disabled   its endpoint takes nothing any more
     stale      its cause was no news when it arrived (staleness.py), so it is not to be delivered
+    withheld   its customer is held out, or the rule's stage does not reach them (rules/fires.py)
 
 Not here  Where records are kept (receipts.py).
 """
@@ -25,10 +26,16 @@ from sinks.retry import Policy, due_ms
 from sinks.sink import Delivered, Receipt, Rejected
 
 Status: TypeAlias = Literal[
-    "pending", "retrying", "delivered", "given_up", "rejected", "disabled", "stale"
+    "pending", "retrying", "delivered", "given_up", "rejected", "disabled", "stale", "withheld"
 ]
 DEAD: Final[frozenset[Status]] = frozenset({"given_up", "rejected", "disabled"})
 NOTE_CHARS_MAX: Final = 300
+WITHHELD_NOTES: Final = {
+    "holdout": "the customer is in the rule's hold-out",
+    "canary": "the customer is not in the share for which the rule is live",
+    "shadow": "the rule is in shadow: it decides and does not act",
+}
+NEVER_TRIED: Final[frozenset[Status]] = frozenset({"stale", "withheld"})
 STALE_NOTE: Final = "when its cause arrived, it was older than `stale_after` allows"
 
 
@@ -49,8 +56,10 @@ class Delivery(Action, frozen=True, kw_only=True):
 
 
 def opened(action: Action, now_ms: int) -> Delivery:
-    """The delivery of an action as it was committed: pending, or stale and so at its end."""
+    """The delivery of an action as it was committed: pending, or one of NEVER_TRIED and so at its end."""
     delivery = pending(action, now_ms)
+    if action.withheld:
+        return ended(delivery, "withheld", WITHHELD_NOTES[action.withheld], now_ms)
     return ended(delivery, "stale", STALE_NOTE, now_ms) if action.is_stale else delivery
 
 

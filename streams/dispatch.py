@@ -18,7 +18,7 @@ from typing import Final
 from rules.action import Action
 from sinks.sink import Delivered, Receipt, RetryAfter
 from streams.clock import Clock
-from streams.delivery import Delivery, Status, after, ended, opened, parked
+from streams.delivery import NEVER_TRIED, Delivery, Status, after, ended, opened, parked
 from streams.lane import Destination, Lane
 from streams.owned import OwnedShard, Parcel
 from streams.receipts import LaneState
@@ -60,7 +60,7 @@ class Dispatch:
         for action in fresh.values():
             delivery = opened(action, now_ms)
             parcel = Parcel(shard, sequence, delivery, now_ms)
-            if delivery.status == "stale":
+            if delivery.status in NEVER_TRIED:
                 shard.held[action.id] = parcel
                 self._record(parcel, delivery)
                 continue

@@ -230,7 +230,7 @@ class Metrics:
         self._reloads.labels(result).inc()
 
     def action(self, result: str, kind: str) -> None:
-        """Count "delivered", "retry", "rejected", "expired", or "stale" which is never tried."""
+        """Count "delivered", "retry", "rejected", "expired", or "stale" or "withheld", which are never tried."""
         self._actions.labels(result, kind).inc()
 
     def endpoint_failed(self, endpoint: str) -> None:

@@ -39,6 +39,7 @@ RESULTS: Final[Mapping[Status, str]] = {
     "given_up": "expired",
     "disabled": "rejected",
     "stale": "stale",
+    "withheld": "withheld",
 }
 
 # What an endpoint has failed at; what is disabled was mostly not tried.

@@ -19,14 +19,16 @@ import msgspec
 import numpy as np
 
 from processors.aggregate import MICRO
-from processors.batch import DeadLetter, Origin, Records
+from processors.batch import RECORDS_MAX, DeadLetter, Origin, Records
 from processors.decode import decode
 from processors.fold import ADMITTED
 from processors.layout import Layout, Packer
 from processors.profiles import TABLE_BYTES_MAX, Table
 from rules.action import Action
+from streams.outcome import Outcome
+from streams.rounds import Rounds, fire_until
 from streams.source import Chunk, Source
-from streams.step import Engine, Observed, run
+from streams.step import Engine, Observed
 
 DEAD_KEPT_MAX: Final = 100  # dead letters kept to be shown; all are counted
 SHARD: Final = 0  # a replay is one shard, whatever the log's number of partitions
@@ -89,6 +91,7 @@ class _Totals:
     duplicates: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     shown: list[DeadLetter] = field(default_factory=list)
+    newest_ms: int = 0  # event time
     codes: _Codes = field(default_factory=_Codes)
     counts: Counter[int] = field(default_factory=Counter)
     micros: Counter[int] = field(default_factory=Counter)
@@ -101,7 +104,9 @@ class _Totals:
 
     def observe(self, seen: Observed, band: int) -> None:
         """Count kinds and money of the admitted events, and the fires; note the bands."""
-        self.fires.update(rule for _, rule in seen.fires)
+        self.fires.update(rule for _, rule, _ in seen.fires)
+        if seen.are_timers:
+            return
         chosen = np.flatnonzero(seen.status == ADMITTED)
         events = [seen.events[index] for index in chosen.tolist()]
         codes = np.array([self.codes[event.type, event.action] for event in events])
@@ -112,6 +117,7 @@ class _Totals:
             self.counts[code] += len(same)
             self.micros[code] += sum(same)  # of unbounded Python integers
         customer_ids = [event.customer_id for event in events]
+        self.newest_ms = max(self.newest_ms, *(event.at_ms for event in events), 0)
         self.bands.update(zip(customer_ids, seen.registers[band, chosen].tolist(), strict=True))
 
     def by_action(self) -> dict[str, ActionTotal]:
@@ -155,6 +161,7 @@ def replay(
     watchers: Watchers | None = None,
     *,
     keep: bool = False,
+    until_ms: int | None = None,
     table_bytes_max: int = TABLE_BYTES_MAX,
 ) -> Replayed:
     """Run the engine over all rows of the source, in their order.
@@ -165,6 +172,7 @@ def replay(
         now_ms: when the rows count as having arrived: events more than a day later are refused.
         watchers: are told while it goes on.
         keep: whether the rows and views of all customers are wanted at the end.
+        until_ms: how far time goes on after the last row, for timers; by default to the newest event.
         table_bytes_max: memory of the table.
 
     Raises:
@@ -176,6 +184,7 @@ def replay(
     totals = _Totals()
     views: dict[str, bytes] = {}
     profiles = _Profiles(engine.table(table_bytes_max))
+    rounds = Rounds()
     band = engine.plan.names["health.band"].register.number
 
     def observe(seen: Observed) -> None:
@@ -183,21 +192,31 @@ def replay(
         if watchers.observe is not None:
             watchers.observe(seen)
 
+    def take(outcome: Outcome) -> None:
+        views.update(zip(outcome.changed_ids, outcome.views, strict=True))
+        totals.admitted += outcome.admitted
+        totals.duplicates += outcome.duplicates
+        totals.bury(outcome.dead)
+        if watchers.actions is not None and outcome.actions:
+            watchers.actions(outcome.actions)
+
     for chunk in _ahead(source.chunks()):
         records = _records(chunk, source.name, now_ms)
         decoded = decode(records)
         profiles.load(decoded.customer_ids)
-        outcome = run(engine, profiles.table, records, decoded, SHARD, observe, encode=keep)
-        views.update(zip(outcome.changed_ids, outcome.views, strict=True))
+        outcome = rounds.run(engine, profiles.table, records, decoded, SHARD, observe, encode=keep)
         totals.read += len(chunk.values)
-        totals.admitted += outcome.admitted
-        totals.duplicates += outcome.duplicates
         totals.bury(decoded.dead)
-        totals.bury(outcome.dead)
-        if watchers.actions is not None and outcome.actions:
-            watchers.actions(outcome.actions)
+        take(outcome)
         if watchers.progress is not None:
             watchers.progress(totals.read)
+    if engine.rule_plan.has_timers:
+        end_ms = totals.newest_ms if until_ms is None else until_ms
+        known = list(totals.bands)
+        for first in range(0, len(known), RECORDS_MAX):
+            part = known[first : first + RECORDS_MAX]
+            profiles.load(part)
+            take(fire_until(engine, profiles.table, part, end_ms, SHARD, observe, encode=keep))
     if keep:
         profiles.pack()
     summary = _summary(engine, totals, suppressed, perf_counter() - began)

@@ -30,9 +30,11 @@ from streams.errors import DamagedError
 from streams.fence import Fence
 from streams.keys import Keys
 from streams.outbox import Committed, Outbox, encode, pending
+from streams.outcome import Outcome
+from streams.rounds import Rounds
 from streams.rows import Rows
 from streams.staleness import judged
-from streams.step import Engine, Outcome, run
+from streams.step import Engine
 from streams.store import text_of
 
 
@@ -132,6 +134,7 @@ class Shard:
         self._keys = Keys.of(self.number)
         self._fence = watch.owner
         self._next = watch.owner
+        self._rounds = Rounds()
         self._steps_open = 0  # computed and not committed: while there are any, the table is ahead
 
     @property
@@ -169,7 +172,7 @@ class Shard:
             missing = [each for each in missing if each not in homes]
         self._load(missing, decoded.customer_ids)
         self._steps_open += 1
-        outcome = run(self.engine, self.table, records, decoded, self.number)
+        outcome = self._rounds.run(self.engine, self.table, records, decoded, self.number)
         if outcome.actions and self._stale_ms is not None:
             actions = judged(outcome.actions, outcome.causes, records, decoded, self._stale_ms)
             outcome = replace(outcome, actions=actions)

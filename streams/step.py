@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.averages import average_events
-from processors.batch import RECORDS_MAX, DeadLetter, Decoded, Events, Records
+from processors.batch import RECORDS_MAX, Decoded, Events, Records
 from processors.columns import EventColumns, id_hashes
-from processors.fold import ADMITTED, DUPLICATE, LATE, fold_events
+from processors.fold import ADMITTED, DUPLICATE, LATE, TIMER, fold_events
 from processors.layout import Packer
 from processors.machine import run as run_program
 from processors.model import Model
@@ -33,10 +33,11 @@ from processors.profiles import TABLE_BYTES_MAX, Table
 from processors.reader import Reader
 from processors.register import Stage
 from processors.scores import Scores
-from processors.tables import Plan
-from rules.action import Action
-from rules.evaluate import RulePlan, actions_of, evaluate
+from processors.tables import DUE, Plan
+from rules.evaluate import RulePlan, evaluate
+from rules.fires import Fire, actions_of
 from rules.ruleset import RuleSet
+from streams.outcome import Outcome, late_letters
 
 STAGES: Final = ("columns", "fold", "score", "rules", "encode")
 _SIZES: Final = (1, 16, 256, 2048, RECORDS_MAX)
@@ -52,27 +53,11 @@ class Observed:
     events: Events
     registers: Floats  # shape (registers, at least the events)
     status: Integers  # ADMITTED, DUPLICATE or LATE for each event
-    fires: Sequence[tuple[int, int]]  # (event, rule)
+    fires: Sequence[Fire]
+    are_timers: bool  # the events are timers
 
 
 Observer: TypeAlias = Callable[[Observed], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one batch leads to; `changed_ids`, `rows` and `views` are parallel."""
-
-    changed_ids: list[str]
-    rows: list[bytes]
-    views: list[bytes]
-    actions: list[Action]
-    causes: list[int]  # of each action, the number of the event
-    dead: list[DeadLetter]  # the late ones; what could not be decoded is in Decoded.dead
-    admitted: int
-    duplicates: int
-    late: int
-    suppressed: int  # rules that would have fired but for their cooldown
-    stage_ns: tuple[int, ...]  # as in STAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +126,7 @@ def run(
     observe: Observer | None = None,
     *,
     encode: bool = True,
+    are_timers: bool = False,
 ) -> Outcome:
     """Step one batch; every customer of it must be in the table.
 
@@ -153,16 +139,19 @@ def run(
         observe: called once with what the step saw, before anything is encoded.
         encode: whether rows and views are wanted of each batch; a replay keeps the rows in the table
             and packs those that it drops.
+        are_timers: whether these are timers: they move clocks on, and add nothing.
     """
     events, count = decoded.events, len(decoded.events)
     if not count:
-        return Outcome([], [], [], [], [], [], 0, 0, 0, 0, (0,) * len(STAGES))
+        return Outcome.empty(len(STAGES))
     buffers = engine.buffers(count)
     registers, status, programs = buffers.registers, buffers.status, engine.plan.programs
     marks = [perf_counter_ns()]
 
     # 1
     slots = _columns(engine, table, buffers, decoded)
+    if are_timers:
+        buffers.id_hashes[:count] = TIMER
     run_program(programs[Stage.EVENT], registers, count)
     marks.append(perf_counter_ns())
 
@@ -179,26 +168,38 @@ def run(
 
     # 4
     run_program(programs[Stage.SCORE], registers, count)
-    verdicts = evaluate(engine.rule_plan, *place, status, count)
-    actions, causes = actions_of(engine.rule_plan, verdicts, registers, events, shard)
+    verdicts = evaluate(
+        engine.rule_plan,
+        registers,
+        table.whole_rows,
+        buffers.slots,
+        buffers.times_ms,
+        buffers.now_ms,
+        buffers.id_hashes,
+        status,
+        count,
+    )
+    bounds = engine.rule_plan.bound
+    actions, causes = actions_of(bounds, verdicts.fires, registers, events, shard)
     marks.append(perf_counter_ns())
     if observe is not None:
-        observe(Observed(events, registers, status[:count], verdicts.fires))
+        observe(Observed(events, registers, status[:count], verdicts.fires, are_timers))
 
     # 5
     states: list[int] = status[:count].tolist()
     last = _last_events(slots, states) if encode else {}
     changed_ids, rows, views = _changed(engine, table, buffers, decoded.customer_ids, last)
-    dead = _late_letters(records, decoded, buffers, states) if LATE in states else []
+    dead = late_letters(records, decoded, states, buffers.now_ms.tolist()) if LATE in states else []
     marks.append(perf_counter_ns())
     return Outcome(
         changed_ids,
         rows,
         views,
+        _dues_ms(engine, table, list(last)),
         actions,
         causes,
         dead,
-        admitted=states.count(ADMITTED),
+        admitted=0 if are_timers else states.count(ADMITTED),
         duplicates=states.count(DUPLICATE),
         late=len(dead),
         suppressed=verdicts.suppressed,
@@ -278,21 +279,8 @@ def _last_events(slots: list[int], states: list[int]) -> dict[int, int]:
     }
 
 
-def _late_letters(
-    records: Records, decoded: Decoded, buffers: _Buffers, states: list[int]
-) -> list[DeadLetter]:
-    letters = []
-    for index, state in enumerate(states):
-        if state != LATE:
-            continue
-        at = decoded.indexes[index]
-        # By the newest event so far: by then the row may know of newer ones, if the batch has them.
-        late_ms = int(buffers.now_ms[index]) - decoded.events[index].at_ms
-        detail = (
-            f"the event is {late_ms} ms older than the customer's newest; "
-            "`lateness` in the model file says how much is allowed"
-        )
-        letters.append(
-            DeadLetter(records.origin(at), records.values[at], "too_late", "at_ms", detail, None)
-        )
-    return letters
+def _dues_ms(engine: Engine, table: Table, slots: list[int]) -> list[int]:
+    if not engine.rule_plan.has_timers:
+        return [0] * len(slots)
+    dues_ms: list[int] = table.whole_rows[slots, DUE].tolist()
+    return dues_ms

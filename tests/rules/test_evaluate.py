@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from processors.fold import ADMITTED, DUPLICATE
 from rules.action import Action, Target, action_id
+from rules.decide import FIRES_AT_ONCE
 from rules.errors import RulesError
-from rules.evaluate import DATA_VALUES_MAX, FIRES_AT_ONCE, actions_of, evaluate
+from rules.evaluate import evaluate
+from rules.fires import DATA_VALUES_MAX, actions_of
 from rules.load import RULES_MAX
 from tests.rules.bench import MINUTE_MS, START_MS, THEN, Bench, Judged, healths
 from tests.rules.loading import builder, loaded
@@ -232,11 +234,12 @@ reason = "{{action}} of {{amount}} by {{channel}}, {{campaign}}"
     event = Judged(0, action="order.paid", amount=1.5).event
     registers[bench.plan.asked.numbers["amount"]] = 1.5
     one = np.zeros(1, dtype=np.int64)
-    rows = bench.rows
+    whole_rows = bench.rows.view(np.int64)
+    times_ms = one + START_MS
     verdicts = evaluate(
-        bench.rules, registers, rows, rows.view(np.int64), one, one + START_MS, one, 1
+        bench.rules, registers, whole_rows, one, times_ms, times_ms, one + 1, one, 1
     )
-    (action,), causes = actions_of(bench.rules, verdicts, registers, [event], 0)
+    (action,), causes = actions_of(bench.rules.bound, verdicts.fires, registers, [event], 0)
     assert causes == [0]
 
     assert action.reason == "paid of 1.5 by web, unknown"

@@ -27,7 +27,7 @@ from tests.simulation.shop import SHARDS, TOPICS, Cause, Shop
 KEY: Final = re.compile(
     rb"rapport:\{(\d+)\}:(fence|row|customer|outbox|relay|actions)(.*)", re.DOTALL
 )
-ENDED: Final = {"delivered", "given_up", "rejected", "disabled", "stale"}
+ENDED: Final = {"delivered", "given_up", "rejected", "disabled", "stale", "withheld"}
 
 decode: Final = msgspec.json.decode
 

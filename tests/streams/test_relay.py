@@ -10,6 +10,7 @@ from sinks.breaker import CONCURRENCY_MAX
 from sinks.memory import MemorySink
 from sinks.retry import ATTEMPTS_MAX, DELAYS_MS
 from sinks.sink import Delivered, Receipt, Rejected, RetryAfter
+from streams.delivery import WITHHELD_NOTES
 from streams.errors import StoreError
 from streams.receipts import Changes
 from streams.relay import LOOK_MS
@@ -36,6 +37,21 @@ async def test_what_is_offered_is_delivered_at_once_recorded_and_leaves_the_outb
     assert world.is_settled
     assert world.receipts.shards[0].cursor == 1
     assert [each.status for each in world.changes] == ["delivered", "delivered"]
+
+
+@pytest.mark.parametrize("why", ["holdout", "canary", "shadow"])
+async def test_what_is_withheld_is_recorded_with_its_reason_and_not_delivered(
+    world: World, why: str
+) -> None:
+    """A hold-out whose members cannot be listed tells nothing about the rule's effect."""
+    world.sinks["crm"] = sink = MemorySink()
+    async with world.relay() as relay:
+        world.commit(relay, [msgspec.structs.replace(action(1), withheld=why), action(2)])
+        await settled()
+
+    assert [each.action_id for each in sink.delivered] == [action(2).id]
+    assert [world.status(number) for number in (1, 2)] == ["withheld", "delivered"]
+    assert world.receipts.shards[0].actions[action(1).id].note == WITHHELD_NOTES[why]
 
 
 async def test_what_is_stale_is_recorded_and_not_delivered(world: World) -> None:

@@ -1,0 +1,134 @@
+"""Timers within batches: a backlog, a batch of one and a replay decide the same."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.action import Action
+from streams.replay import Replayed, Watchers, replay
+from streams.step import Engine
+from tests.replaying import engine_of
+from tests.streams.replay_rows import NOW_MS, START_MS, ListSource
+
+MINUTE_MS = 60_000
+THEN = 'then = [{ log = "x" }]\n'
+RULES = f"""
+[rule.cart]
+sequence = ["click.add_to_cart", "no order.placed within 30m"]
+key = "session_id"
+{THEN}
+[rule.back]
+sequence = ["order.placed", "no click.* within 20m", "click.view"]
+cooldown = "1h"
+{THEN}
+[rule.held]
+when = "count(click.*, 45m) >= 3"
+for = "10m"
+cap = "2 per 3h"
+{THEN}
+[rule.quiet]
+on = "order.placed where amount > 50"
+quiet = {{ from = "22:30", to = "23:15", zone = "UTC", then = "wait" }}
+{THEN}
+[rule.low]
+when = "count(order.placed, 1h) >= 2"
+unless = "count(click.*, 10m) > 0"
+{THEN}
+"""
+
+
+@cache
+def engine() -> Engine:
+    return engine_of(RULES)
+
+
+def event(number: int, minute: float, kind: str, customer: int, session: int) -> bytes:
+    type_, _, action = kind.partition(".")
+    told = {
+        "id": f"e{number}",
+        "type": type_,
+        "action": action,
+        "customer_id": f"c{customer}",
+        "at_ms": START_MS + round(minute * MINUTE_MS),
+        "session_id": f"s{session}",
+    }
+    if type_ == "order":
+        told["amount"] = 10.0 * session + 20.0
+    return msgspec.json.encode(told)
+
+
+def lived(
+    values: Sequence[bytes], cuts: Sequence[int] = (), until_minute: float | None = None
+) -> tuple[list[tuple[str, int, str, str]], Replayed]:
+    """What fired, by customer and time, and the final state."""
+    actions: list[Action] = []
+    until_ms = None if until_minute is None else START_MS + round(until_minute * MINUTE_MS)
+    watchers = Watchers(actions=actions.extend)
+    done = replay(
+        ListSource(values, cuts), engine(), NOW_MS, watchers, keep=True, until_ms=until_ms
+    )
+    told = [(a.customer_id, (a.at_ms - START_MS) // 1_000, a.rule, a.id) for a in actions]
+    return sorted(told), done
+
+
+KINDS = st.sampled_from(("click.add_to_cart", "click.view", "order.placed"))
+LIVES = st.lists(
+    st.tuples(st.integers(0, 40), KINDS, st.integers(0, 2), st.integers(0, 3)), max_size=40
+)
+
+
+@settings(max_examples=150)
+@given(LIVES, st.lists(st.integers(1, 40), max_size=6))
+def test_where_batches_are_cut_changes_no_timer(
+    lives: list[tuple[int, str, int, int]], cuts: list[int]
+) -> None:
+    """The law: one batch, some, or one for each event give the same actions and the same rows."""
+    minute = 0
+    values = []
+    for number, (gap, kind, customer, session) in enumerate(lives):
+        minute += gap
+        values.append(event(number, minute + number / 1_000, kind, customer, session))
+    whole, state = lived(values, until_minute=minute + 600)
+    inside = [each for each in cuts if each < len(values)]
+    some, other = lived(values, inside, until_minute=minute + 600)
+    each, third = lived(values, range(1, len(values)), until_minute=minute + 600)
+
+    assert some == each == whole
+    assert other.rows == third.rows == state.rows
+    assert other.summary.fires == third.summary.fires == state.summary.fires
+
+
+def test_timers_of_one_batch_fire_between_its_events() -> None:
+    """Read a day late and in one go, a cart that was left alone for half an hour is one all the same."""
+    values = [
+        event(0, 0, "click.add_to_cart", 0, 0),
+        event(1, 31, "order.placed", 0, 0),
+        event(2, 100, "click.add_to_cart", 0, 0),
+        event(3, 120, "order.placed", 0, 0),
+    ]
+    fires, done = lived(values)
+
+    assert [(second, rule) for _, second, rule, _ in fires if rule == "cart"] == [(1_800, "cart")]
+    assert done.summary.events_admitted == 4
+    assert set(done.summary.by_action) == {"click.add_to_cart", "order.placed"}
+
+
+@pytest.mark.parametrize(("until", "fires"), [(29.9, 0), (30, 1), (900, 1)])
+def test_timers_fire_up_to_the_end_of_the_history(until: float, fires: int) -> None:
+    """Whether a reminder was due by then is what somebody asks a replay."""
+    values = [event(0, 0, "click.add_to_cart", 0, 0)]
+
+    assert lived(values, until_minute=until)[1].summary.fires["cart"] == fires
+    assert lived(values)[1].summary.fires["cart"] == 0
+
+
+def test_a_replay_without_timers_has_one_step_a_batch() -> None:
+    """Who has no timers pays nothing for them."""
+    plain = engine_of(f'[rule.each]\non = "click.*"\n{THEN}')
+
+    assert not plain.rule_plan.has_timers
+    assert engine().rule_plan.has_timers
