@@ -12,7 +12,7 @@ Not here  Values of leaves (streams/moment.py). Words around it (streams/why.py)
 
 from dataclasses import dataclass, replace
 from math import isfinite, isnan
-from typing import Final
+from typing import Final, Literal
 
 from rules.duration import UNITS_MS
 from rules.explain import phrase
@@ -37,7 +37,7 @@ _INVERSE: Final = {
     "not in": "in",
 }
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
-_TEXT_INVERSE: Final = {"is": "is not", "is not": "is"}
+_TEXT_INVERSE: Final[dict[str, Literal["is", "is not"]]] = {"is": "is not", "is not": "is"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,7 @@ def condition_in(text: str) -> Expression:
 
 def told(text: str, values: Mapping[str, Value]) -> list[str]:
     condition = condition_in(text)
-    known = {leaf: values[spell(leaf)] for leaf in leaves(condition)}
+    known: dict[Expression, Value] = {leaf: values[spell(leaf)] for leaf in leaves(condition)}
     return [str(each) for each in clause(condition, known).changes]
 
 

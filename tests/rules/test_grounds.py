@@ -99,7 +99,9 @@ def test_clauses_are_told_with_the_values_that_they_judged(
     """The words are the rule's own, in one spelling, like the names of the values."""
     condition = condition_in(when)
     row: dict[str, Value] = {"health": 30.0, "amount": 9.0, "channel": "web", "orders": None}
-    known = {leaf: row[getattr(leaf, "name", "")] for leaf in leaves(condition)}
+    known: dict[Expression, Value] = {
+        leaf: row[getattr(leaf, "name", "")] for leaf in leaves(condition)
+    }
 
     grounds = grounds_of(rule_of(condition), lambda each: Bound(each, known))
 
