@@ -82,6 +82,7 @@ def filled(values: Sequence[bytes], *, is_scanned: bool) -> np.ndarray:
     return registers
 
 
+@pytest.mark.slow
 @given(told(SCANNED_MIN - 1))
 def test_a_register_has_what_its_event_tells(values: list[bytes]) -> None:
     """Each event stands in a batch of any size: alone, among few, among many."""
@@ -205,6 +206,7 @@ def last(said_at: list[tuple[int, float]], default: float) -> float:
     return max(said_at, default=(0, default))[1]
 
 
+@pytest.mark.slow
 @given(st.lists(said, min_size=1, max_size=8), st.data())
 def test_the_newest_word_counts_whatever_the_order_of_arrival(
     words: list[Said], data: st.DataObject

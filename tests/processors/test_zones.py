@@ -111,6 +111,7 @@ def test_every_change_of_every_zone_is_found() -> None:
     assert shortest_ms > PROBE_S * 1_000, "what holds for less may be passed over"
 
 
+@pytest.mark.slow
 @given(moments())
 def test_the_minute_of_the_day_is_what_clocks_show(moment: tuple[str, int]) -> None:
     name, at_ms = moment
@@ -134,6 +135,7 @@ def comes_to(name: str, at_ms: int, minute: int) -> bool:
     )
 
 
+@pytest.mark.slow
 @given(moments(), minutes)
 def test_the_next_time_is_the_first_at_which_clocks_come_to_it(
     moment: tuple[str, int], minute: int
@@ -146,6 +148,7 @@ def test_the_next_time_is_the_first_at_which_clocks_come_to_it(
     assert next_local(at_ms, name, minute) == wanted
 
 
+@pytest.mark.slow
 @given(moments(), minutes, minutes)
 def test_quiet_ends_at_the_first_minute_that_is_not_quiet(
     moment: tuple[str, int], first: int, last: int
