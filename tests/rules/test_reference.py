@@ -58,7 +58,10 @@ def test_rules_and_reasons_of_the_reference_load() -> None:
     reason = " ".join(each for each in HOLES if "expression" not in each)
     rule = f'[rule.x]\nwhen = "health < 1"\nreason = """{reason}"""\nthen = [{{ log = "x" }}]\n'
 
-    assert [each.name for each in loaded(examples + rule).rules] == [
+    rules = loaded(examples + rule)
+    made = builder()
+
+    assert [each.name for each in rules.rules] == [
         "churn-risk-callback",
         "abandoned-cart",
         "card-testing",
@@ -69,24 +72,24 @@ def test_rules_and_reasons_of_the_reference_load() -> None:
         "big-basket",
         "x",
     ]
+    assert len(rules.compile(made).bound) == len(rules.rules)
+    assert made.build().registers
 
 
 def test_the_mistake_of_the_reference_is_told_as_it_says() -> None:
     """The form of a message is a promise too: people learn to read it there."""
     (wrong,) = blocks("toml-wrong")
-    told, _ = blocks("text")
     with pytest.raises(RulesError) as caught:
         load({"cart.toml": wrong.encode()}, names())
 
-    assert f"{caught.value}\n" == told
+    assert f"{caught.value}\n" in blocks("text")
 
 
 def test_the_sentence_of_the_reference_is_the_rule_s() -> None:
     """It is what `rapport rules list` prints."""
-    _, said = blocks("text")
     cart = next(each for each in loaded(blocks("toml")[0]).rules if each.sequence is not None)
 
-    assert f"{sentence(cart)}\n" == said
+    assert f"{sentence(cart)}\n" in blocks("text")
 
 
 def test_every_key_is_in_the_reference() -> None:

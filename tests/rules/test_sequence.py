@@ -11,6 +11,7 @@ from rules.load import load
 from rules.parse import parse_step
 from rules.sequence import RUNS_KEYED_MAX, RUNS_MAX, STEPS_MAX, Step
 from rules.spell import spell_step
+from rules.syntax import DEPTH_MAX
 from tests.rules.expressions import NOWHERE, SMALL_ORDERS
 from tests.rules.loading import mistakes, names, rule
 
@@ -114,6 +115,15 @@ def test_what_a_sequence_cannot_have_is_told(lines: str, piece: str, said: str, 
     assert found == piece
     assert said in problem.message
     assert mend in problem.mend
+
+
+def test_a_step_is_nested_no_deeper_than_a_condition() -> None:
+    """Whatever is written, walking it stays shallow."""
+    deep = "not " * DEPTH_MAX + "amount < 5"
+    ((found, problem),) = mistakes(f'sequence = ["order.paid", "order.placed where {deep}"]')
+
+    assert found.startswith("not")
+    assert "nested more than 32 levels deep" in problem.message
 
 
 def test_a_sequence_must_be_a_list() -> None:
