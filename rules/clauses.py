@@ -277,8 +277,8 @@ def _member_change(
 def distance(value: float, threshold: float) -> float:
     """How far apart two numbers are, beside the larger of them.
 
-    >>> distance(50.0, 40.0), distance(40.0, 40.0), distance(float("nan"), 40.0)
-    (0.2, 0.0, 2.0)
+    >>> distance(50.0, 25.0), distance(40.0, 40.0), distance(float("nan"), 40.0)
+    (0.5, 0.0, 2.0)
     """
     if value == threshold:
         return 0.0

@@ -25,6 +25,7 @@ from streams.commands.scale_out import gateway, relay, worker
 from streams.commands.schema import schema
 from streams.commands.topics import topics
 from streams.commands.up import up
+from streams.commands.why import why
 from streams.errors import MissingError, StreamsError
 
 EXPECTED: Final = (StreamsError, SinksError, RulesError)
@@ -56,7 +57,7 @@ def main() -> None:
 
 for each in (
     *(up, worker, gateway, relay),
-    *(ingest, replay, customer, rules),
+    *(ingest, replay, customer, why, rules),
     *(topics, dlq, endpoints, schema, doctor, bench),
 ):
     main.add_command(each)

@@ -25,6 +25,7 @@ from streams.claimer import Claimer
 from streams.deliveries import Deliveries, telling
 from streams.endpoints import Outside
 from streams.errors import ServerError, StreamsError
+from streams.inquiry import Inquiry
 from streams.outfit import Outfit
 from streams.ownership import Claims
 from streams.read import StoreReader
@@ -129,6 +130,7 @@ async def _opened(
         lambda: time.monotonic_ns() // 1_000_000,
         appender=appender,
         reader=reader,
+        why=Inquiry(reader, outfit.rulebook.current, outfit.clock.now_ms),
         rules=outfit.rulebook.told,
         reload=outfit.rulebook.reload,
         shards=lambda: log.statuses,

@@ -21,6 +21,7 @@ from streams.beside import beside
 from streams.deliveries import Deliveries, NoDeliveries
 from streams.endpoints import Outside
 from streams.faust_log import FaustLog
+from streams.inquiry import Inquiry
 from streams.kafka_claim import claim_of
 from streams.kafka_producer import KafkaProducer
 from streams.kafka_settings import KafkaSettings
@@ -108,6 +109,7 @@ def _ports(outfit: Outfit, log: FaustLog, reader: StoreReader, producer: KafkaPr
         outfit.clock,
         monotonic_ms,
         reader=reader,
+        why=Inquiry(reader, outfit.rulebook.current, outfit.clock.now_ms),
         rules=outfit.rulebook.told,
         reload=outfit.rulebook.reload,
         shards=lambda: log.statuses,

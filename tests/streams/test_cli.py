@@ -12,7 +12,19 @@ from click.testing import CliRunner, Result
 from streams.cli import main
 
 COMMANDS = (
-    *("up", "worker", "gateway", "relay", "ingest", "replay", "customer", "rules", "topics", "dlq"),
+    *(
+        "up",
+        "worker",
+        "gateway",
+        "relay",
+        "ingest",
+        "replay",
+        "customer",
+        "why",
+        "rules",
+        "topics",
+        "dlq",
+    ),
     *("endpoints", "schema", "doctor", "bench"),
 )
 GOOD = """
