@@ -90,28 +90,62 @@ def _set_due(whole: Integers, table: Integers, steps: Integers) -> None:
 
 
 @compiled(
-    "i8(i8[:, ::1], i8[:, ::1], f8[:, ::1], i8[:, ::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1],"
-    " f8[::1], i8[::1], i8[::1], i8[::1], b1[::1], i8[::1], i8[:, ::1], i8[:, ::1], i8[::1], i8, i8)"
+    "i8(i8[::1], i8[:, ::1], i8, i8[:, ::1], f8[:, ::1], i8, i8, i8, i8,"
+    " b1[::1], i8[::1], i8[:, ::1], i8[::1])"
 )
-def decide(  # noqa: PLR0913, PLR0917  one crossing into compiled code a batch takes all that it needs
+def _wanted(  # noqa: PLR0913, PLR0917  a kernel's arrays
+    whole: Integers,
+    table: Integers,
+    rule: int,
+    steps: Integers,
+    registers: Floats,
+    event: int,
+    at_ms: int,
+    now_ms: int,
+    is_timer: int,
+    fits: npt.NDArray[np.bool_],
+    done: Integers,
+    held_back: Integers,
+    notes: Integers,
+) -> int:
+    """How often the rule would fire now; `done` is filled with the key of each time."""
+    trigger = table[rule, TRIGGER]
+    count = 0
+    if trigger != SEQUENCE:
+        done[0] = 0
+        count = _condition_fires(whole, table, rule, registers, event, now_ms, trigger, is_timer)
+    elif is_timer != 0 or registers[table[rule, TOUCHED], event] != 0.0:
+        run = (whole, table, rule, steps, registers, event, at_ms, now_ms, is_timer)
+        count = follow_runs(*run, fits, done, notes)
+        whole[DUE] = earlier(whole[DUE], earliest_absence(whole, table, rule, steps))
+        if registers[table[rule, CONDITION], event] == 0.0:
+            count = 0
+    waiting = table[rule, QUIET_AT]
+    if is_timer == 0 or waiting < 0 or whole[waiting] == 0 or whole[waiting] > now_ms:
+        return count
+    whole[waiting] = 0
+    if trigger == EDGE and registers[table[rule, CONDITION], event] == 0.0:
+        held_back[rule, IS_OVER] += 1
+        notes[HELD_BACK] += 1
+        return count
+    done[count] = 0
+    return count + 1
+
+
+@compiled(
+    "i8(i8[:, ::1], i8[:, ::1], f8[:, ::1], i8[:, ::1],"
+    " Tuple((i8[::1], i8[::1], i8[::1], i8[::1], i8[::1])),"
+    " Tuple((f8[::1], i8[::1], i8[::1], i8[::1])),"
+    " Tuple((b1[::1], i8[::1], i8[:, ::1], i8[:, ::1], i8[::1])), i8, i8)"
+)
+def decide(
     table: Integers,
     steps: Integers,
     registers: Floats,
     whole_rows: Integers,
-    slots: Integers,
-    times_ms: Integers,
-    now_ms: Integers,
-    id_hashes: Integers,
-    status: Integers,
-    zone_codes: Floats,
-    zone_ends: Integers,
-    zone_starts: Integers,
-    zone_offsets: Integers,
-    fits: npt.NDArray[np.bool_],
-    done: Integers,
-    held_back: Integers,
-    fires: Integers,
-    notes: Integers,
+    events: tuple[Integers, Integers, Integers, Integers, Integers],
+    zones: tuple[Floats, Integers, Integers, Integers],
+    scratch: tuple[npt.NDArray[np.bool_], Integers, Integers, Integers, Integers],
     start: int,
     count: int,
 ) -> int:
@@ -121,61 +155,26 @@ def decide(  # noqa: PLR0913, PLR0917  one crossing into compiled code a batch t
         table, steps: the rules (rule_table.py).
         registers: shape (registers, at least count), all programs run.
         whole_rows: shape (slots, words); changed.
-        slots, times_ms, now_ms, id_hashes, status: of each event, as the fold has them.
-        zone_codes, zone_ends, zone_starts, zone_offsets: the time zones in use, one after the other.
-        fits, done: scratch for one rule's steps and runs.
-        held_back: shape (rules, restraints); counted up.
-        fires: filled with event, rule and key of each fire.
-        notes: FIRED and HELD_BACK are set, DROPPED_RUNS is counted up.
+        events: slots, times, customers' times, hashes of ids and status of each, as the fold has them.
+        zones: codes, ends, starts and offsets of the time zones in use.
+        scratch: fits and done, for one rule's steps and runs; held_back, shape (rules, restraints),
+            counted up; fires, filled with event, rule and key of each; notes, of which FIRED and
+            HELD_BACK are set and DROPPED_RUNS is counted up.
     """
-    rules = table.shape[0]
+    slots, times_ms, now_ms, id_hashes, status = events
+    fits, done, held_back, fires, notes = scratch
     notes[FIRED] = notes[HELD_BACK] = 0
     for i in range(start, count):
-        if notes[FIRED] + rules + done.shape[0] > fires.shape[0]:
+        if notes[FIRED] + table.shape[0] + done.shape[0] > fires.shape[0]:
             return i
         if status[i] != ADMITTED:
             continue
-        whole = whole_rows[slots[i]]
-        now = now_ms[i]
+        whole, now = whole_rows[slots[i]], now_ms[i]
         is_timer = 1 if id_hashes[i] == TIMER else 0
-        for k in range(rules):
-            trigger = table[k, TRIGGER]
-            wanted = 0
-            if trigger != SEQUENCE:
-                done[0] = 0
-                wanted = _condition_fires(whole, table, k, registers, i, now, trigger, is_timer)
-            elif is_timer != 0 or registers[table[k, TOUCHED], i] != 0.0:
-                wanted = follow_runs(
-                    whole,
-                    table,
-                    k,
-                    steps,
-                    registers,
-                    i,
-                    times_ms[i],
-                    now,
-                    is_timer,
-                    fits,
-                    done,
-                    notes,
-                )
-                whole[DUE] = earlier(whole[DUE], earliest_absence(whole, table, k, steps))
-                if registers[table[k, CONDITION], i] == 0.0:
-                    wanted = 0
-            waiting = table[k, QUIET_AT]
-            if is_timer != 0 and waiting >= 0 and 0 < whole[waiting] <= now:
-                whole[waiting] = 0
-                if trigger == EDGE and registers[table[k, CONDITION], i] == 0.0:
-                    held_back[k, IS_OVER] += 1
-                    notes[HELD_BACK] += 1
-                else:
-                    done[wanted] = 0
-                    wanted += 1
-            for n in range(wanted):
-                held = restraint(
-                    whole, table, k, registers, i, now,
-                    zone_codes, zone_ends, zone_starts, zone_offsets, notes,
-                )  # fmt: skip
+        for k in range(table.shape[0]):
+            place = (whole, table, k, steps, registers, i, times_ms[i], now, is_timer)
+            for n in range(_wanted(*place, fits, done, held_back, notes)):
+                held = restraint(whole, table, k, registers, i, now, *zones, notes)
                 settle(whole, table, k, held, now, held_back, done[n], fires, i, notes)
         if is_timer != 0:
             _set_due(whole, table, steps)

@@ -210,11 +210,7 @@ def evaluate(
     plan: RulePlan,
     registers: Floats,
     whole_rows: Integers,
-    slots: Integers,
-    times_ms: Integers,
-    now_ms: Integers,
-    id_hashes: Integers,
-    status: Integers,
+    events: tuple[Integers, Integers, Integers, Integers, Integers],
     count: int,
 ) -> Verdicts:
     """Decide over `count` events and timers in order, and remember it in their rows.
@@ -223,40 +219,19 @@ def evaluate(
         plan: the compiled rules; its scratch arrays are overwritten.
         registers: shape (registers, at least count), all programs run.
         whole_rows: shape (slots, words); changed.
-        slots: row of each event.
-        times_ms: of each event.
-        now_ms: the customer's newest time, right after each event.
-        id_hashes: of each event; TIMER for a timer.
-        status: ADMITTED or why not; events that were not admitted are passed over.
+        events: of each event the row; its time; the customer's newest time, right after it; the hash of
+            its id, or TIMER; and ADMITTED or why not. Those that were not admitted are passed over.
         count: how many events.
     """
     fires: list[Fire] = []
     suppressed = start = 0
     for number in plan.zone_registers:
         plan.zones.know(registers[number, :count])
+    zones = (plan.zones.codes, plan.zones.ends, plan.zones.starts, plan.zones.offsets)
+    scratch = (plan.fits, plan.done, plan.held_back, plan.fires, plan.notes)
+    rules = (plan.table, plan.steps, registers, whole_rows)
     while start < count and plan.bound:
-        start = decide(
-            plan.table,
-            plan.steps,
-            registers,
-            whole_rows,
-            slots,
-            times_ms,
-            now_ms,
-            id_hashes,
-            status,
-            plan.zones.codes,
-            plan.zones.ends,
-            plan.zones.starts,
-            plan.zones.offsets,
-            plan.fits,
-            plan.done,
-            plan.held_back,
-            plan.fires,
-            plan.notes,
-            start,
-            count,
-        )
+        start = decide(*rules, events, zones, scratch, start, count)
         fired = int(plan.notes[at.FIRED])
         suppressed += int(plan.notes[at.HELD_BACK])
         if fired:

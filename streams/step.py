@@ -72,6 +72,11 @@ class _Buffers:
     status: Integers
     now_ms: Integers
 
+    @property
+    def judged(self) -> tuple[Integers, Integers, Integers, Integers, Integers]:
+        """What the rules are told of each event."""
+        return self.slots, self.times_ms, self.now_ms, self.id_hashes, self.status
+
 
 class Engine:
     """A model and a rule set, compiled: what every shard of a process steps with.
@@ -168,17 +173,7 @@ def run(
 
     # 4
     run_program(programs[Stage.SCORE], registers, count)
-    verdicts = evaluate(
-        engine.rule_plan,
-        registers,
-        table.whole_rows,
-        buffers.slots,
-        buffers.times_ms,
-        buffers.now_ms,
-        buffers.id_hashes,
-        status,
-        count,
-    )
+    verdicts = evaluate(engine.rule_plan, registers, table.whole_rows, buffers.judged, count)
     bounds = engine.rule_plan.bound
     actions, causes = actions_of(bounds, verdicts.fires, registers, events, shard)
     marks.append(perf_counter_ns())

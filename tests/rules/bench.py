@@ -103,11 +103,13 @@ class Bench:
             self.rules,
             registers,
             self.rows.view(np.int64),
-            np.array([each.customer for each in batch]),
-            now_ms,
-            now_ms,
-            np.array([TIMER if each.is_timer else 1 for each in batch]),
-            np.array([each.status for each in batch]),
+            (
+                np.array([each.customer for each in batch]),
+                now_ms,
+                now_ms,
+                np.array([TIMER if each.is_timer else 1 for each in batch]),
+                np.array([each.status for each in batch]),
+            ),
             count,
         )
         self.suppressed = verdicts.suppressed

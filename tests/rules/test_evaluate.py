@@ -236,9 +236,8 @@ reason = "{{action}} of {{amount}} by {{channel}}, {{campaign}}"
     one = np.zeros(1, dtype=np.int64)
     whole_rows = bench.rows.view(np.int64)
     times_ms = one + START_MS
-    verdicts = evaluate(
-        bench.rules, registers, whole_rows, one, times_ms, times_ms, one + 1, one, 1
-    )
+    events = (one, times_ms, times_ms, one + 1, one)
+    verdicts = evaluate(bench.rules, registers, whole_rows, events, 1)
     (action,), causes = actions_of(bench.rules.bound, verdicts.fires, registers, [event], 0)
     assert causes == [0]
 
