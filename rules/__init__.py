@@ -7,7 +7,7 @@ position       where in a file each key and value stands
 definition     one rule's table, key by key
 table          that table, with the place of each key and value
 sequence_keys  its `sequence` and `key`
-restraint_keys its caps, quiet hours, consent, purpose, hold-out and stage
+held_keys      what holds it back: hold-out, consent, quiet hours, caps; its purpose and stage
 target_keys    its `then`
 duration       how durations are written, and how people say them
 template       the sentence of a reason, with values in curly brackets

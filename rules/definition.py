@@ -3,7 +3,7 @@
 Promise   Nothing in a table is ignored: a key that we do not know is a mistake, and keys that mean
           nothing together are one, because a rule without its `for` is another rule.
 How       parse.py and check.py for expressions, template.py for the reason; the keys that need more
-          have files of their own: sequence_keys.py, restraint_keys.py, target_keys.py.
+          have files of their own: sequence_keys.py, held_keys.py, target_keys.py.
 Limits    The constants below.
 Not here  Files (load.py). Places and notes of mistakes (table.py).
 """
@@ -12,8 +12,8 @@ from typing import Final
 
 from rules.errors import ExpressionError
 from rules.expression import Events, Expression
+from rules.held_keys import restraint
 from rules.parse import parse, parse_selector
-from rules.restraint_keys import restraint
 from rules.rule import Rule
 from rules.sequence_keys import sequence
 from rules.table import DURATION_MS_LONGEST, Table

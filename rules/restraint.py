@@ -2,7 +2,7 @@
 
 Promise   Caps and quiet hours are values that have passed every check.
 Limits    CAP_COUNT_MAX fires in a window of CAP_WINDOW_MS_MAX.
-Not here  Reading them from a rule's table (restraint_keys.py). Judging (evaluate.py).
+Not here  Reading them from a rule's table (held_keys.py). Judging (evaluate.py).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The keys of restraint: `cap`, `quiet`, `consent`, `purpose`, `holdout` and `stage` of a rule's table.
+"""The keys of what holds a rule back: `cap`, `quiet`, `consent`, `holdout`; and `purpose` and `stage`.
 
 Promise   What is read makes sense by itself; a mistake is noted at its place and gives the default.
 Limits    CAP_COUNT_MAX, CAP_WINDOW_MS_MAX (restraint.py).
