@@ -89,6 +89,17 @@ def _set_due(whole: Integers, table: Integers, steps: Integers) -> None:
             whole[DUE] = earlier(whole[DUE], earliest_absence(whole, table, k, steps))
 
 
+@compiled("b1(i8[::1], i8[:, ::1], i8, f8[:, ::1], i8)")
+def _is_idle(whole: Integers, table: Integers, rule: int, registers: Floats, event: int) -> bool:
+    """Whether an event changes nothing of the rule: so it is for nearly all."""
+    if table[rule, TRIGGER] != EDGE:
+        return bool(registers[table[rule, TOUCHED], event] == 0.0)
+    held = whole[table[rule, STATE_AT]] & 1
+    if (registers[table[rule, CONDITION], event] != 0.0) != (held != 0):
+        return False
+    return table[rule, FOR_AT] < 0 or whole[table[rule, FOR_AT]] == 0
+
+
 @compiled(
     "i8(i8[::1], i8[:, ::1], i8, i8[:, ::1], f8[:, ::1], i8, i8, i8, i8,"
     " b1[::1], i8[::1], i8[:, ::1], i8[::1])"
@@ -114,7 +125,7 @@ def _wanted(  # noqa: PLR0913, PLR0917  a kernel's arrays
     if trigger != SEQUENCE:
         done[0] = 0
         count = _condition_fires(whole, table, rule, registers, event, now_ms, trigger, is_timer)
-    elif is_timer != 0 or registers[table[rule, TOUCHED], event] != 0.0:
+    else:
         run = (whole, table, rule, steps, registers, event, at_ms, now_ms, is_timer)
         count = follow_runs(*run, fits, done, notes)
         whole[DUE] = earlier(whole[DUE], earliest_absence(whole, table, rule, steps))
@@ -172,6 +183,8 @@ def decide(
         whole, now = whole_rows[slots[i]], now_ms[i]
         is_timer = 1 if id_hashes[i] == TIMER else 0
         for k in range(table.shape[0]):
+            if is_timer == 0 and _is_idle(whole, table, k, registers, i):
+                continue
             place = (whole, table, k, steps, registers, i, times_ms[i], now, is_timer)
             for n in range(_wanted(*place, fits, done, held_back, notes)):
                 held = restraint(whole, table, k, registers, i, now, *zones, notes)

@@ -117,6 +117,7 @@ class _Compiler:
         row[[at.COOLDOWN_MS, at.FOR_MS, at.SNOOZED_MS]] = rule.cooldown_ms, rule.for_ms, 0
         row[at.CONDITION] = self._condition(rule).number
         row[at.TRIGGER] = at.EDGE if rule.on is None else at.EACH
+        row[at.TOUCHED] = row[at.CONDITION]
         row[at.STATE_AT] = self.builder.state(f"rule|{rule.name}", 1)
         if rule.for_ms:
             row[at.FOR_AT] = self.builder.state(f"for|{rule.name}|{rule.for_ms}", 1)

@@ -15,31 +15,32 @@ RESTRAINTS: Final = (
     "over",
 )  # in order of precedence
 
-# Columns of `RulePlan.table`, one row a rule. Registers and places are -1 where the rule has no such thing.
+# Columns of `RulePlan.table`, one row a rule; the first ones are looked at for each event and fill one cache
+# line. Registers and places are -1 where the rule has no such thing.
 CONDITION: Final = 0  # register of `when and not unless`; for `on`, of the events too
 TRIGGER: Final = 1  # EDGE, EACH or SEQUENCE
 STATE_AT: Final = 2  # word: 2 × time of the last fire + whether the condition held
-COOLDOWN_MS: Final = 3
-FOR_MS: Final = 4
-FOR_AT: Final = 5  # word: when the condition will have held for long enough
-CONSENT: Final = 6  # register
-SNOOZED_MS: Final = 7  # until then; written while running
-QUIET_AT: Final = 8  # word: when the quiet hours end that a fire waits for
-QUIET_FROM: Final = 9
-QUIET_TO: Final = 10
-QUIET_WAITS: Final = 11
-QUIET_ZONE: Final = 12  # register with the zone's code
-CAP_AT: Final = 13  # words: place in the ring, then the ring of CAP_SIZE times
-CAP_SIZE: Final = 14
-CAP_COUNT: Final = 15
-CAP_MS: Final = 16
-HELD_BACK_AT: Final = 17  # words: 8 × when + which restraint, allowed again
-RUNS_AT: Final = 18  # words: RUN_WORDS a run
-RUNS: Final = 19
-KEY: Final = 20  # register with the hash of the run's key
-STEPS_AT: Final = 21  # first row of the rule's steps in `RulePlan.steps`
-STEPS: Final = 22
-TOUCHED: Final = 23  # register: whether any step is about the event
+TOUCHED: Final = 3  # register: without it an event is nothing to a rule that is no EDGE
+FOR_AT: Final = 4  # word: when the condition will have held for long enough
+COOLDOWN_MS: Final = 5
+FOR_MS: Final = 6
+CONSENT: Final = 7  # register
+SNOOZED_MS: Final = 8  # until then; written while running
+QUIET_AT: Final = 9  # word: when the quiet hours end that a fire waits for
+QUIET_FROM: Final = 10
+QUIET_TO: Final = 11
+QUIET_WAITS: Final = 12
+QUIET_ZONE: Final = 13  # register with the zone's code
+CAP_AT: Final = 14  # words: place in the ring, then the ring of CAP_SIZE times
+CAP_SIZE: Final = 15
+CAP_COUNT: Final = 16
+CAP_MS: Final = 17
+HELD_BACK_AT: Final = 18  # words: 8 × when + which restraint, allowed again
+RUNS_AT: Final = 19  # words: RUN_WORDS a run
+RUNS: Final = 20
+KEY: Final = 21  # register with the hash of the run's key
+STEPS_AT: Final = 22  # first row of the rule's steps in `RulePlan.steps`
+STEPS: Final = 23
 COLUMNS: Final = 24
 
 EDGE, EACH, SEQUENCE = 0, 1, 2
