@@ -24,6 +24,7 @@ from rules.compile import compile_expression
 from rules.duration import duration_phrase
 from rules.explain import phrase
 from rules.expression import Expression, Field, Score, Type, leaves
+from rules.grounds import Grounds, grounds_of, why
 from rules.rule import Rule
 from rules.sequence import Step
 from rules.spell import spell, spell_events
@@ -66,6 +67,7 @@ class Bound:
     data: tuple[Binding, ...]
     shown: Mapping[Expression, Binding]  # the holes of its reason
     plainly: str  # the reason of a rule that gives none
+    grounds: Grounds
 
 
 def bind(rule: Rule, builder: PlanBuilder) -> Bound:
@@ -92,6 +94,7 @@ def bind(rule: Rule, builder: PlanBuilder) -> Bound:
         tuple(_binding(leaf, builder) for leaf in list(read)[:DATA_VALUES_MAX]),
         {hole.expression: _binding(hole.expression, builder) for hole in holes},
         plainly,
+        grounds_of(rule, lambda each: _binding(each, builder)),
     )
 
 
@@ -147,6 +150,7 @@ def actions_of(
         rule = bound.rule
         data = {each.name: each.value(registers, index, event) for each in bound.data}
         reason = _reason(bound, registers, index, event)
+        because = why(bound.grounds, registers, index, event)
         cause = f"{event.id}#{key:x}" if key else event.id
         why_not = withheld(rule, event.customer_id)
         actions += [
@@ -162,6 +166,7 @@ def actions_of(
                 target=target,
                 data=data,
                 withheld=why_not,
+                why=because,
             )
             for place, target in enumerate(rule.targets)
         ]

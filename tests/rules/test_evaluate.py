@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.fold import ADMITTED, DUPLICATE
-from rules.action import Action, Target, action_id
+from rules.action import Action, Because, Target, action_id
 from rules.decide import FIRES_AT_ONCE
 from rules.errors import RulesError
 from rules.evaluate import evaluate
@@ -216,6 +216,11 @@ then = [{ webhook = "crm", type = "low" }, { alert = "ops" }]
         reason="Health is 31.3 (red); unknown orders",
         target=Target("webhook", "crm", "low"),
         data={"health": 31.26, "health.band": "red", "orders_count": None},
+        why=(
+            Because("health < 40", 31.26),
+            Because('health.band = "red"', "red"),
+            Because("not orders_count = 7", None),
+        ),
     )
     assert second.target == Target("alert", "ops", "low", "warning")
     assert second.id == action_id("low", 3, "c0", "e9", 1)
