@@ -231,7 +231,7 @@ def evaluate(
     zones = (plan.zones.codes, plan.zones.ends, plan.zones.starts, plan.zones.offsets)
     scratch = (plan.fits, plan.done, plan.held_back, plan.fires, plan.notes)
     rules = (plan.table, plan.steps, registers, whole_rows)
-    while start < count and plan.bound:
+    while start < count:  # without rules too: what a timer finds is to be cleaned
         start = decide(*rules, events, zones, scratch, start, count)
         fired = int(plan.notes[at.FIRED])
         suppressed += int(plan.notes[at.HELD_BACK])

@@ -220,3 +220,12 @@ def test_without_consent_it_does_not_fire() -> None:
 
     assert bench.judge(judged) == [(2, "low")]
     assert bench.rules.suppressed_by["low"] == {"consent": 2}
+
+
+def test_a_timer_that_no_rule_waits_for_any_more_is_over() -> None:
+    """The rules were reloaded without the one that had set it."""
+    bench = Bench("")
+    bench.rows.view("int64")[0, DUE] = START_MS
+
+    assert bench.judge([timer(1)]) == []
+    assert due_minute(bench) == 0
