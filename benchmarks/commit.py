@@ -20,8 +20,9 @@ from typing import Final
 from streams.commit import StandingWatch
 from streams.fence import Fence, take
 from streams.keys import Keys
+from streams.packing import pack
 from streams.redis_server import Fsync, RedisServer
-from streams.store import Connection, checked, information, pack, text_of
+from streams.store import Connection, checked, information, text_of
 
 KEYS: Final = Keys.of(0)
 ROUNDS: Final = {1: 3_000, 100: 600, 1_500: 100, 3_500: 40}  # customers -> commits

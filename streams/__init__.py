@@ -27,6 +27,8 @@ progress            the bar
 The embedded log:
 
 redis_log           one stream a shard, read by one thread
+log_reader          one question to Redis for all shards, which may wait for a while
+log_entries         its answers to records
 redis_server        the redis-server that `rapport up` starts
 redis_executable    which one
 
@@ -39,6 +41,7 @@ topics              made, checked and measured
 faust_log           the two planes together
 control_plane       Faust holds the group, and fetches nothing
 data_plane          librdkafka carries records through step and commit, on one thread
+holding             what it has in hand of its shards
 beginnings          where a claimed shard starts to read
 polling             messages with the least latency, and who was silent meanwhile
 messages            many of librdkafka's messages at once, field by field
@@ -54,12 +57,15 @@ partitions          how many shards this Redis is for
 fence               who owns a shard, and how far it has come
 batch_size          how many records the next batches may have
 flight              a batch that is folded, with its commit under way
+firing              when timers are looked at, and how long a wait for records may be
 shard               an owned shard, from records to commit
+work                a step that is not committed yet, and who is told when it is
 rows                profile rows, read for the table
 step                one batch, from events to everything that is to be stored and done: the engine
 rounds              a batch in which timers come due, so that each fires in its place
 outcome             what a batch leads to, also where it was stepped in several rounds
 staleness           actions whose cause was no news when it arrived
+timers              an index of whose timer is due first
 commit              one compare-and-set of everything that a batch has changed
 torn_tail           what a crash leaves at the end of Redis' file
 patience            the same work again, while Redis or the log is away
@@ -69,6 +75,7 @@ Redis:
 
 keys                the names of everything that we keep there
 store               one connection that never repeats a command by itself
+packing             commands to the bytes that Redis reads
 store_async         the same for asyncio
 safety              whether a Redis keeps what it is given
 read                what is shown of the store
@@ -120,6 +127,8 @@ features            one row an event, with its features: training data
 What operators see:
 
 metrics             everything that Prometheus is told
+makers              what all metrics have in common
+buckets             what their histograms count under
 tally               counters that take a whole batch at once
 accounting          what is counted of each commit
 probes              alive, and ready

@@ -12,8 +12,8 @@ from streams.errors import FencedError, MismatchError, StoreDownError, StreamsEr
 from streams.fence import Fence
 from streams.metrics import Metrics
 from streams.patience import Trouble
-from streams.shard import DeadLetterPort, Ports, Stored, Work
 from streams.step import STAGES
+from streams.work import DeadLetterPort, Ports, Stored, Work
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,12 @@ def count(metrics: Metrics, work: Work, took_ns: int, now_ms: float) -> None:
         took_ns=took_ns,
         customers=len(outcome.changed_ids),
     )
+    if work.fired_ms:
+        metrics.timers(
+            fired=len(work.fired_ms),
+            stale=sum(each.is_stale for each in outcome.actions) if work.by_clock else 0,
+            late_ms=[now_ms - due_ms for due_ms in work.fired_ms] if work.by_clock else [],
+        )
     if work.dead:
         metrics.dead_letters(letter.reason for letter in work.dead)
     if outcome.actions:

@@ -16,9 +16,9 @@ import msgspec
 
 from sinks.payload import kind
 from streams.delivery import DEAD, Delivery
-from streams.shard import Work
 from streams.shard_status import ShardStatus
 from streams.snapshot import Part, ShownAction, ShownAnomaly, Snapshot
+from streams.work import Work
 
 RECENT_MS: Final = 10_000
 SECONDS_MAX: Final = 60

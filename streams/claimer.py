@@ -18,8 +18,10 @@ from streams.errors import StoreError
 from streams.fence import Fence, take
 from streams.partitions import known
 from streams.rows import Rows
-from streams.shard import Engines, Ports, Shard
+from streams.shard import Shard
 from streams.store import Connection, StoreAddress
+from streams.timers import Timers
+from streams.work import Engines, Ports
 
 NONCE_BYTES: Final = 8  # two claims of one epoch: a collision in 2**64
 
@@ -81,13 +83,14 @@ class Claimer:
             elif previous.engine is engine and previous.is_as_left(claim.before):
                 table = previous.table
         rows = Connection(self._store)
+        watch = StandingWatch(connection, number, claim)
         try:
             partitions = known(rows)
+            timers = Timers(rows, watch)
         except StoreError:
             connection.close()
             rows.close()
             raise
-        watch = StandingWatch(connection, number, claim)
         shard = Shard(
             self._engines,
             engine,
@@ -95,6 +98,7 @@ class Claimer:
             self._ports,
             Rows(rows, number, watch.preface),
             watch,
+            timers,
             partitions,
             self._stale_ms,
         )

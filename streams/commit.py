@@ -33,7 +33,8 @@ import hiredis
 from streams.errors import FencedError, MismatchError, StoreDownError, StoreError
 from streams.fence import Claim, Fence
 from streams.keys import Keys
-from streams.store import Command, Connection, Reply, checked, list_of, pack, text_of
+from streams.packing import pack
+from streams.store import Command, Connection, Reply, checked, list_of, text_of
 from streams.torn_tail import mend
 
 CONTEST_ATTEMPTS_MAX: Final = 3  # EXEC refused, yet the fence as we left it: somebody wrote it back
@@ -44,6 +45,7 @@ class _Attempt:
     fence: bytes
     pairs: list[bytes]
     also: Command
+    first: Command | None
     stored_already: bool  # by an earlier attempt whose reply was lost
 
 
@@ -64,11 +66,14 @@ class StandingWatch:
         self._reply: Reply = None
         self.stored = claim.stored  # the fence as we last saw or wrote it
         self.sending = claim.stored  # the fence of the last commit that was begun
+        self.in_doubt = False  # a write aside may still be on its way
         self.preface: dict[
             bytes, bytes
         ] = {}  # goes along where a commit goes on after a reconnection
 
-    def begin(self, fence: bytes, pairs: list[bytes], also: Command) -> None:
+    def begin(
+        self, fence: bytes, pairs: list[bytes], also: Command, first: Command | None = None
+    ) -> None:
         """Send a commit; `finish` tells what became of it.
 
         To repeat a commit after StoreDownError from either, begin it again, unchanged.
@@ -77,6 +82,8 @@ class StandingWatch:
             fence: the new fence; never one that was there before.
             pairs: key, value, key, value … to be stored with it.
             also: a reading command that goes along.
+            first: a writing command that is carried out before it, whatever becomes of the commit; one
+                that may be carried out again. While it is refused the commit is not done with.
 
         Raises:
             FencedError: The shard has another owner; nothing was stored.
@@ -95,11 +102,12 @@ class StandingWatch:
             # Redis may have lost its last writes, and among them what stands before the first row.
             pairs = [*chain.from_iterable(self.preface.items()), *pairs]
         if known:
-            self._attempt = _Attempt(fence, pairs, also, stored_already=True)
+            self._attempt = _Attempt(fence, pairs, also, first, stored_already=True)
             return
         self._connection.send(
             pack(
                 [
+                    *([] if first is None else [first]),
                     ("MULTI",),
                     ("MSET", self._key, fence, *pairs),
                     ("EXEC",),
@@ -109,7 +117,7 @@ class StandingWatch:
                 ]
             )
         )
-        self._attempt = _Attempt(fence, pairs, also, stored_already=False)
+        self._attempt = _Attempt(fence, pairs, also, first, stored_already=False)
 
     def finish(self) -> Reply:
         """Wait until the commit is stored, and answer with the reply to `also`.
@@ -122,13 +130,48 @@ class StandingWatch:
             assert attempt is not None, "begin comes before finish"
             if attempt.stored_already:
                 self.stored = attempt.fence
-                self._watching = True
+                self._watching, self.in_doubt = True, False
+                if attempt.first is not None:
+                    self._connection.call(*attempt.first)
                 return self._connection.call(*attempt.also)
             if self._is_done(attempt):
                 return self._reply
-            self.begin(attempt.fence, attempt.pairs, attempt.also)
+            self.begin(attempt.fence, attempt.pairs, attempt.also, attempt.first)
         self.close()  # the replies to what was begun last would be taken for those of the next command
         raise StoreDownError("contested", f"somebody keeps rewriting the fence of {self.number}")
+
+    def aside(self, write: Command) -> bool:
+        """Carry out one write if the fence is as we left it; it stays so. False: it was not carried out.
+
+        Not while a commit is under way. A write whose reply is lost leaves us `in_doubt`: it may be
+        carried out later, until the fence is another one.
+
+        Raises:
+            FencedError, MismatchError, StoreDownError, StoreError: As `begin` does.
+        """
+        assert self._attempt is None, "a commit is under way"
+        watching = self._watching and self._connection.is_open
+        self._watching = False
+        if not watching:
+            self._look_again(self.stored)
+        was_in_doubt, self.in_doubt = self.in_doubt, True
+        replies = self._connection.ask(
+            [("MULTI",), write, ("EXEC",), ("WATCH", self._key), ("GET", self._key)]
+        )
+        self.in_doubt = was_in_doubt
+        _, queued, done, watched, found = replies
+        try:
+            if isinstance(done, hiredis.ReplyError):
+                checked(queued)
+            answers = [checked(each) for each in list_of(done)]
+            checked(watched)
+            seen = text_of(found)
+        except StoreError:
+            self.close()
+            raise
+        self.judge(seen, (self.stored,))
+        self._watching = True
+        return bool(answers)
 
     def look(self) -> None:
         """See whether the fence is as we left it, where no commit would find out.
@@ -165,7 +208,8 @@ class StandingWatch:
 
     def _is_done(self, attempt: _Attempt) -> bool:
         """Read the replies. False: not stored, but nothing stands in its way any more."""
-        _, queued, done, watching, found, self._reply = self._connection.receive(6)
+        replies = self._connection.receive(6 if attempt.first is None else 7)
+        _, queued, done, watching, found, self._reply = replies[-6:]
         try:
             if isinstance(done, hiredis.ReplyError):
                 checked(queued)  # the reason for which the transaction was discarded
@@ -179,14 +223,17 @@ class StandingWatch:
             self.stored = attempt.fence
             # Otherwise the shard was claimed right after our commit; the next one will find out.
             self._watching = seen == attempt.fence
-            return True
-        # The fence was changed: by an earlier attempt of ours that was still on its way, or by others.
-        self.judge(seen, (attempt.fence, self.stored))
-        self._watching = True
-        if seen == attempt.fence:
+        else:
+            # It was changed: by an earlier attempt of ours that was still on its way, or by others.
+            self.judge(seen, (attempt.fence, self.stored))
+            self._watching = True
+            if seen != attempt.fence:
+                return False
             self.stored = attempt.fence
-            return True
-        return False
+        self.in_doubt = False
+        if attempt.first is not None:
+            checked(replies[0])  # refused, and the commit accepted a moment later
+        return True
 
     def _look_again(self, fence: bytes) -> bool:
         """Watch and read the fence on a new connection. True: it is `fence`, so that is stored."""

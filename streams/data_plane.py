@@ -15,6 +15,7 @@ A turn
     3. From here on we are busy: whoever takes the target away waits for us to finish.
     4. Sort the messages into the feeds, and as many more as are there, up to a batch for each shard;
        take a batch from each, step it, begin its commit; in the end wait for all commits.
+    5. Fire the timers whose time has come, of the shards that have read their log so far (firing.py).
 """
 
 import logging
@@ -32,9 +33,11 @@ from streams.batch_size import limit_after
 from streams.beginnings import beginnings
 from streams.errors import FencedError, GapError, MismatchError, StoreDownError, StoreError
 from streams.feed import Feed
+from streams.firing import is_due, next_in_ms
 from streams.flight import Flight
+from streams.holding import Holding
 from streams.messages import runs
-from streams.ownership import Claims, HeldShard, LogConsumer, Target, not_as_left
+from streams.ownership import Claims, LogConsumer, Target, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
 from streams.polling import POLL_RECORDS_MAX, Polling
 from streams.shard_status import ShardStatus, statuses_of
@@ -66,26 +69,18 @@ class DataPlane:
         # Committed, by shard; each dict is never changed.
         self.positions: dict[int, dict[str, int]] = {}
         self.statuses: tuple[ShardStatus, ...] = ()
-        self._consumer = consumer
-        self._topics = tuple(topics)
-        self._claims = claims
-        self._accept_gap = accept_gap
-        self._aligned = aligned
-        self._now_ms = now_ms
-        self._wall_ms = wall_ms
-        self._trouble = trouble
+        self._consumer, self._topics, self._claims = consumer, tuple(topics), claims
+        self._accept_gap, self._aligned = accept_gap, aligned
+        self._now_ms, self._wall_ms, self._trouble = now_ms, wall_ms, trouble
         self._halted = threading.Event()
         self._patience = Patience(self._halted, trouble, self._beat)
         self._target = self._held = Target()
-        self._shards: dict[int, HeldShard] = {}  # claimed
-        self._feeds: dict[int, Feed] = {}  # of those, the ones that read
-        self._flights: dict[int, Flight] = {}  # of those, the ones with a commit under way
-        self._stopped: dict[int, StoreError | GapError] = {}  # by what only a person can mend
-        self._progress_ms: dict[int, int] = {}
-        self._has_more = False
+        self._holding = holding = Holding(consumer)
+        self._shards, self._feeds, self._flights = holding.shards, holding.feeds, holding.flights
+        self._stopped, self._progress_ms = holding.stopped, holding.progress_ms
+        self._has_more, self._limit = False, RECORDS_MAX
         self._polling = Polling(consumer, now_ms)
         self._observed_ms = self._asked_ms = now_ms()
-        self._limit = RECORDS_MAX
 
     def aim(self, target: Target) -> None:
         """Publish a new target. What is in hand is finished first: wait until not `busy`."""
@@ -119,7 +114,8 @@ class DataPlane:
             self._claims.want(target.shards, now_ms)
         self._claim(target, now_ms)
         waits = any(feed.alignment.buffered for feed in self._feeds.values())
-        messages = self._polling.messages(at_once=self._has_more, briefly=waits)
+        next_ms = next_in_ms(self._shards.values(), self._wall_ms())
+        messages = self._polling.messages(at_once=self._has_more, briefly=waits, within_ms=next_ms)
         # 1. We say that we are busy.  2. We look at the target.
         # The other side: 1. changes the target.  2. looks whether we are busy.  So one sees the other.
         self.busy = True
@@ -129,10 +125,11 @@ class DataPlane:
                 for _ in range(POLLS_A_BATCH * len(self._feeds)):  # larger batches cost less
                     if not self._polling.has_more:
                         break
-                    self._distribute(self._polling.messages(at_once=True, briefly=False))
+                    self._distribute(self._polling.messages(at_once=True))
                     for feed in self._feeds.values():
                         feed.regulate(self._consumer)
                 self._advance(target)
+                self._fire(target)
         except UnwantedError:
             logger.info("dropped a batch: the group has other plans")
             self._drop()
@@ -147,15 +144,8 @@ class DataPlane:
             self.observe()
 
     def _drop(self) -> None:
-        """Let go of all shards. Their records in flight are nobody's: the fence knows where to begin."""
-        if self._feeds:
-            self._consumer.unassign()
-        for number in list(self._shards):
-            self._shards.pop(number).close()
-        self._flights.clear()
-        self._feeds.clear()
-        self._stopped.clear()
-        self._progress_ms.clear()
+        """Let go of all shards."""
+        self._holding.drop()
         self._has_more = False
 
     def _claim(self, target: Target, now_ms: int) -> None:
@@ -191,17 +181,8 @@ class DataPlane:
         """Leave a shard alone until the next target: only a person can mend it."""
         logger.critical("shard %d stops: %s", number, error)
         self._trouble(error)
-        self._release(number)
+        self._holding.release(number)
         self._stopped[number] = error
-
-    def _release(self, number: int) -> None:
-        self._flights.pop(number, None)
-        feed = self._feeds.pop(number, None)
-        if feed is not None:
-            self._consumer.incremental_unassign(feed.partitions)
-        shard = self._shards.pop(number, None)
-        if shard is not None:
-            shard.close()
 
     def _distribute(self, messages: list[Message]) -> None:
         for number, topic, error, run in runs(messages):
@@ -224,11 +205,9 @@ class DataPlane:
         for number, feed in list(self._feeds.items()):
             if feed.alignment.buffered and self._target is target:
                 self._try(number, partial(self._fold, target, number, feed))
-        flights = self._flights.copy()
-        for number, flight in flights.items():
-            self._try(number, partial(self._land, target, number, flight))
+        flights = self._land_all(target)
         if flights:
-            slowest = max(flights.values(), key=lambda flight: flight.spent_ms)
+            slowest = max(flights, key=lambda flight: flight.spent_ms)
             self._limit = limit_after(self._limit, slowest.spent_ms, slowest.records_count)
 
     def _fold(self, target: Target, number: int, feed: Feed) -> None:
@@ -250,6 +229,12 @@ class DataPlane:
         flight.begin(self._trouble)
         flight.spent_ms = self._now_ms() - started_ms
 
+    def _land_all(self, target: Target) -> list[Flight]:
+        flights = self._flights.copy()
+        for number, flight in flights.items():
+            self._try(number, partial(self._land, target, number, flight))
+        return list(flights.values())
+
     def _land(self, target: Target, number: int, flight: Flight) -> None:
         del self._flights[number]
         waiting_ms = self._now_ms()
@@ -257,6 +242,27 @@ class DataPlane:
         now_ms = self._now_ms()
         flight.spent_ms += now_ms - waiting_ms
         self.positions[number], self._progress_ms[number] = flight.positions, now_ms
+
+    def _fire(self, target: Target) -> None:
+        """Fire what is due, as much as may hold up events, while the commits before it are under way."""
+        wall_ms = self._wall_ms()
+        for number, feed in list(self._feeds.items()):
+            if is_due(self._shards[number], wall_ms) and self._target is target:
+                self._try(number, partial(self._fire_of, target, number, feed, wall_ms))
+        self._land_all(target)
+
+    def _fire_of(self, target: Target, number: int, feed: Feed, wall_ms: int) -> None:
+        """Fire the timers of a shard that are due, and begin their commit."""
+        shard, wanted = self._shards[number], lambda: self._target is target
+        until_ms = feed.reached_ms(self._consumer, self._polling.quiet_ms, wall_ms)
+        if not is_due(shard, until_ms) or self._patience.until_done(shard.is_full, wanted):
+            return
+        commit = self._patience.until_done(lambda: shard.fire(until_ms), wanted)
+        self._has_more |= is_due(shard, until_ms)
+        if commit is not None:
+            flight = self._flights[number] = Flight(commit, feed.positions, 0)
+            self._beat()
+            flight.begin(self._trouble)
 
     def _look(self) -> None:
         """Look at shards at rest: what Redis has lost of theirs no commit would find out for hours."""
@@ -282,15 +288,13 @@ class DataPlane:
 
     def _lose(self, number: int) -> None:
         """Somebody else has the shard, or it is not as we left it: claim it again."""
-        self._release(number)
+        self._holding.release(number)
         self._claims.again(number, self._now_ms())
 
     def observe(self) -> None:
         """Tell how the shards are, for metrics and probes."""
         wall_ms = self._wall_ms()
         lags = {number: feed.lag(self._consumer, wall_ms) for number, feed in self._feeds.items()}
-        idle = [
-            number for number, lag in lags.items() if not any(each.records for each in lag.values())
-        ]
+        idle = [n for n, lag in lags.items() if not any(each.records for each in lag.values())]
         self._progress_ms.update(dict.fromkeys(idle, self._now_ms()))
         self.statuses = statuses_of(self._held.shards, self._stopped, self._progress_ms, lags)

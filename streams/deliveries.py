@@ -64,10 +64,15 @@ class _TellingShard:
         self._deliveries = deliveries
         self.is_full = shard.is_full
         self.look = shard.look
+        self.fire = shard.fire
 
     @property
     def offsets(self) -> dict[str, str]:
         return self._shard.offsets
+
+    @property
+    def due_ms(self) -> int | None:
+        return self._shard.due_ms
 
     def step(self, records: Records, offsets: dict[str, str]) -> Commit:
         return self._shard.step(records, offsets)

@@ -27,10 +27,10 @@ from streams.appender import APPEND_EVENTS_MAX, Appender, AppendError
 from streams.checkpoint import read, save
 from streams.clock import Clock
 from streams.errors import LogFullError, StreamsError
-from streams.shard import Engines
 from streams.shard_status import ShardStatus
 from streams.shop import SEED, history, life
 from streams.step import Engine
+from streams.work import Engines
 
 CHECKPOINT: Final = "demo.json"
 SAVE_EVERY: Final = 8

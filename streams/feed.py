@@ -21,6 +21,10 @@ from streams.messages import offset_of, records_of, times_of
 
 MARKERS_MAX: Final = 8  # one a transaction; more missing offsets are a fault, not markers
 
+# After a transaction a topic's end is said to lie behind markers, and nobody is given them. At rest nobody
+# waits for the topic either, so after this time without a record of anybody they are taken for what they are.
+MARKERS_MS_MAX: Final = 5_000
+
 SILENT_LOOKS_MAX: Final = 30  # as long as a thread may be silent before its worker counts as stuck
 
 logger = logging.getLogger(__name__)
@@ -85,6 +89,9 @@ class Feed:
         self._paused: set[int] = set()
         self._markers = [0] * len(beginnings)  # offsets before the end that were no records
         self._silent = [0] * len(beginnings)  # looks since the topic was given or assigned last
+        self._mark: tuple[int, list[int]] | None = None  # a time, and what the log held by then
+        self._reached_ms = 0  # all that the log held by then is handed out
+        self._short_since_ms: int | None = None  # by the quiet clock
 
     def add(self, topic: str, messages: Sequence[Message]) -> None:
         """Buffer messages of one partition, as they come from the consumer."""
@@ -168,6 +175,43 @@ class Feed:
                 is_at_end = self._read[index] + self._markers[index] == self._ends[index]
                 here = self._ends[index] if is_at_end else self._read[index]
                 consumer.incremental_assign([TopicPartition(partition.topic, self.number, here)])
+
+    def reached_ms(self, consumer: Partitions, quiet_ms: int, wall_ms: int) -> int:
+        """The newest time by the wall clock for which it holds: what the log had by then is handed out.
+
+        Where records come all the time, some are always on their way. So a mark is set: what the log is
+        known to hold now. Once that is handed out, the time of the mark is reached, whatever came since.
+        """
+        self._look(consumer)
+        held = [max(each) for each in zip(self._ends, self._read, strict=True)]
+        if not self.alignment.buffered and not self._is_handed_out(held):
+            self._tell_markers(quiet_ms)
+        else:
+            self._short_since_ms = None
+        if self._is_handed_out(held):
+            self._mark, self._reached_ms = None, wall_ms
+        elif self._mark is None:
+            self._mark = (wall_ms, held)
+        elif self._is_handed_out(self._mark[1]):
+            self._reached_ms, self._mark = self._mark[0], (wall_ms, held)
+        return min(self._reached_ms, wall_ms)
+
+    def _is_handed_out(self, held: Sequence[int]) -> bool:
+        return all(
+            position + markers >= end
+            for position, markers, end in zip(
+                self.positions.values(), self._markers, held, strict=True
+            )
+        )
+
+    def _tell_markers(self, quiet_ms: int) -> None:
+        """Take what little a topic promises at its end for markers, when it has long given nothing."""
+        if self._short_since_ms is None:
+            self._short_since_ms = quiet_ms
+        elif quiet_ms - self._short_since_ms >= MARKERS_MS_MAX:
+            for index, end in enumerate(self._ends):
+                if 0 < end - self._read[index] <= MARKERS_MAX:
+                    self._markers[index] = end - self._read[index]
 
     def lag(self, consumer: Partitions, now_ms: int) -> dict[str, Lag]:
         """How far each topic is behind; `now_ms` is wall time."""

@@ -12,8 +12,8 @@ from streams.kafka_dead_letters import KafkaDeadLetters
 from streams.kafka_settings import KafkaSettings
 from streams.metrics import Metrics
 from streams.ownership import Claim
-from streams.shard import Engines, Stored
 from streams.store import StoreAddress
+from streams.work import Engines, Stored
 
 
 def claim_of(

@@ -26,6 +26,7 @@ class Keys:
     relay: bytes  # a string: the outbox sequence up to which every action is settled
     actions: bytes  # a hash: action id -> JSON with its status
     actions_by_time: bytes  # a sorted set: action id by time
+    timers: bytes  # a sorted set: customer id by when the first timer is due; may hold too much
     log: bytes  # a stream, embedded only: the events as they arrived
     dead_letters: bytes  # a stream, embedded only
 
@@ -42,6 +43,7 @@ class Keys:
             relay=tag + b"relay",
             actions=tag + b"actions",
             actions_by_time=tag + b"actions:by_time",
+            timers=tag + b"timers",
             log=tag + b"log",
             dead_letters=tag + b"dlq",
         )

@@ -14,13 +14,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client import disable_created_metrics as leave_out_created_series
 from prometheus_client.exposition import choose_encoder
 
 from processors.fault import REASONS
+from streams.buckets import (
+    BATCH_RECORDS,
+    COMMIT_SECONDS,
+    LATENCY_SECONDS,
+    LATENESS_SECONDS,
+    REQUEST_SECONDS,
+)
+from streams.makers import Makers
 from streams.shard_status import ShardStatus
-from streams.tally import FEW, TallyCounter, TallyHistogram
+from streams.tally import FEW
 
 RULES_MAX: Final = 1_000  # series of the counter by rule
 OTHER_RULES: Final = "(other)"
@@ -29,17 +37,6 @@ STATES: Final = ("claiming", "running", "stopped")
 ENDPOINT_STATES: Final = ("closed", "open", "disabled")  # of its breaker
 SECONDS_A_NS: Final = 1e-9
 SECONDS_A_MS: Final = 1e-3
-
-# From a quarter of a millisecond, which an idle engine reaches, to the minute of a bad failover.
-LATENCY_SECONDS: Final = (
-    *(0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
-)
-COMMIT_SECONDS: Final = (
-    *(0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0),
-)
-REQUEST_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-BATCH_RECORDS: Final = (1, 2, 4, 8, 16, 64, 256, 1024, 4096, 8192)
 
 
 class Metrics:
@@ -51,8 +48,12 @@ class Metrics:
         leave_out_created_series()  # type: ignore[no-untyped-call]  # the library types all but this
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        make = Makers(self.registry)
+        self._counter, self._gauge = make.counter, make.gauge
+        self._tally, self._histogram = make.tally, make.histogram
         self._gauge("build_info", "Always 1; the label tells", "version").labels(version).set(1)
         self._make_for_batches()
+        self._make_for_timers()
         self._make_for_shards()
         self._make_for_actions()
         self._make_for_requests()
@@ -101,18 +102,38 @@ class Metrics:
         """Count a commit.
 
         Args:
-            times_ms: the time of each of its records.
+            times_ms: the time of each of its records; it has none where timers are all there is.
             committed_ms: when it was there, by the wall clock.
             took_ns: how long it took, with its retries.
             customers: how many profiles it wrote.
         """
-        self._records.observe((len(times_ms),))
+        if times_ms:
+            self._records.observe((len(times_ms),))
         self._commit.observe((took_ns * SECONDS_A_NS,))
         self._customers.inc(customers)
         if len(times_ms) < FEW:
             self._latency.observe([(committed_ms - each) * SECONDS_A_MS for each in times_ms])
         else:
             self._latency.observe((committed_ms - np.asarray(times_ms)) * SECONDS_A_MS)
+
+    def _make_for_timers(self) -> None:
+        self._timers = self._counter(
+            "timers_fired_total", "Timers that were due and were looked at"
+        )
+        self._stale_timers = self._counter(
+            "timers_stale_total", "Actions of timers that were due too long ago to be delivered"
+        )
+        self._lateness = self._histogram(
+            "timer_lateness_seconds",
+            "From when a timer was due by the clock to its commit",
+            LATENESS_SECONDS,
+        )
+
+    def timers(self, *, fired: int, stale: int, late_ms: Sequence[float]) -> None:
+        """Count timers, and how late those were that the clock set off."""
+        self._timers.inc(fired)
+        self._stale_timers.inc(stale)
+        self._lateness.observe([each * SECONDS_A_MS for each in late_ms])
 
     def dead_letters(self, reasons: Iterable[str]) -> None:
         """Count records that were put aside: the reason of each."""
@@ -230,7 +251,7 @@ class Metrics:
         self._reloads.labels(result).inc()
 
     def action(self, result: str, kind: str) -> None:
-        """Count "delivered", "retry", "rejected", "expired", or "stale" or "withheld", which are never tried."""
+        """Count "delivered", "retry", "rejected", "expired"; "stale" and "withheld" are never tried."""
         self._actions.labels(result, kind).inc()
 
     def endpoint_failed(self, endpoint: str) -> None:
@@ -275,23 +296,3 @@ class Metrics:
         """Count the events of a request: how many were made durable, and each rejection's reason."""
         self._ingested.inc(accepted)
         self._rejected.add(Count(rejected))
-
-    # Makers
-
-    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
-        return Counter(f"rapport_{name}", documentation, labels, registry=self.registry)
-
-    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
-        return Gauge(f"rapport_{name}", documentation, labels, registry=self.registry)
-
-    def _tally(
-        self, name: str, documentation: str, label: str, known: Sequence[str] = ()
-    ) -> TallyCounter:
-        tally = TallyCounter(f"rapport_{name}", documentation, label, known)
-        self.registry.register(tally)
-        return tally
-
-    def _histogram(self, name: str, documentation: str, bounds: Sequence[float]) -> TallyHistogram:
-        histogram = TallyHistogram(f"rapport_{name}", documentation, bounds)
-        self.registry.register(histogram)
-        return histogram

@@ -13,7 +13,7 @@ from streams.metrics import Metrics
 from streams.relaying import Changed
 from streams.rulebook import Rulebook
 from streams.settings import Settings
-from streams.shard import Engines, Stored
+from streams.work import Engines, Stored
 
 # The collector looks for cycles when so many more containers live than before. Kafka's messages are
 # containers, and tens of thousands of them wait in the lanes: at Python's own 700, a quarter of a busy

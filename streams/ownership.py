@@ -52,6 +52,13 @@ class HeldShard(Protocol):
     def step(self, records: Records, offsets: dict[str, str]) -> Commit:
         """Fold a batch; return what commits it. After StoreDownError either may be called again."""
 
+    @property
+    def due_ms(self) -> int | None:
+        """No timer is due before that, by the wall clock; None: nobody waits for a time."""
+
+    def fire(self, until_ms: int) -> Commit | None:
+        """Step timers that are due by then, when the log is read so far; as `step`. None: there are none."""
+
     def close(self) -> None: ...
 
 

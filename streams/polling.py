@@ -37,12 +37,17 @@ class Polling:
         self._was_emptied = False
         self._polled_ms = now_ms()
 
-    def messages(self, *, at_once: bool, briefly: bool) -> list[Message]:
-        """The next messages; without waiting, waiting SECONDS_BRIEF, or SECONDS_IDLE."""
+    def messages(
+        self, *, at_once: bool, briefly: bool = False, within_ms: int | None = None
+    ) -> list[Message]:
+        """The next messages; without waiting, waiting SECONDS_BRIEF, or SECONDS_IDLE; or less."""
         if at_once:
             found = self._source.consume(POLL_RECORDS_MAX, 0)
         else:
-            found = self._source.consume(1, SECONDS_BRIEF if briefly else SECONDS_IDLE)
+            seconds = SECONDS_BRIEF if briefly else SECONDS_IDLE
+            if within_ms is not None:
+                seconds = min(seconds, within_ms / 1_000)
+            found = self._source.consume(1, seconds)
             if found:
                 found += self._source.consume(POLL_RECORDS_MAX - 1, 0)
         now_ms = self._now_ms()

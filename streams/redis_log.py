@@ -4,7 +4,8 @@ Promise   As the data plane of Kafka: each record of a shard is folded once, in 
           shard's fence stands.
 How       One XREAD waits for all shards at once. A batch is what is there, so one event is a batch of
           one. Positions in the fence (`log`) are ids of the last entry that was folded. That entry
-          stays in the stream, so that a gap can be told; what is before it is trimmed each second.
+          stays in the stream, so that a gap can be told; what is before it is trimmed each second. A
+          timer that is due meanwhile is fired, and the XREAD goes on waiting.
 Limits    RECORDS_MAX records a turn, fewer when a batch takes longer than BATCH_MS_MAX. While Redis is
           down, the same work is tried again (patience.py).
 Not here  Writing: redis_appender.py. What a claim and a commit do: claimer.py, shard.py.
@@ -13,28 +14,31 @@ A turn
     1. Claim what is to be claimed, and look for a gap.
     2. Wait for records of the shards that may read.
     3. Step and commit each shard's batch.
-    4. Each second: trim, and tell how the shards are.
+    4. Fire the timers whose time has come, of the shards that have read their log so far (firing.py).
+    5. Each second: trim, and tell how the shards are.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
-from processors.batch import RECORDS_MAX, Origin, Records
+from processors.batch import RECORDS_MAX
 from streams.batch_size import limit_after
 from streams.errors import FencedError, GapError, MismatchError, StoreError
 from streams.feed import Lag
+from streams.firing import is_due, next_in_ms
 from streams.keys import Keys
+from streams.log_entries import TOPIC, Entry, entries_of, records_of, time_ms_of
+from streams.log_reader import LogReader
 from streams.ownership import Claims, HeldShard
 from streams.patience import Patience, Trouble, UnwantedError
 from streams.shard_status import ShardStatus
-from streams.store import Command, Connection, Reply, StoreAddress, list_of, number_of, text_of
+from streams.store import Command, Connection, StoreAddress, list_of, number_of
 
-TOPIC: Final = "log"  # the name of the one topic, in the fence and in metrics
 START: Final = "0-0"  # no entry has this id, and none a smaller one
 BLOCK_MS: Final = 100  # also how long `halt` may go unseen
 OBSERVE_MS: Final = 1_000
@@ -42,7 +46,6 @@ OBSERVE_MS: Final = 1_000
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Entry = tuple[str, bytes | None]  # id and value
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class _Reading:
     log: bytes
     position: str  # committed
     progress_ms: int
+    reached_ms: int = 0  # all that the log held by then, by the wall clock, is committed
     lag: Lag = field(default_factory=lambda: Lag(0, 0))
 
 
@@ -74,6 +78,7 @@ class RedisLog:
         self.beat_ms = now_ms()  # when the loop last came round, by `now_ms`
         self.statuses: tuple[ShardStatus, ...] = ()
         self._connection = Connection(store)
+        self._reader = LogReader(self._connection)
         self._numbers = range(partitions)
         self._claims = claims
         self._accept_gap = accept_gap
@@ -85,6 +90,7 @@ class RedisLog:
         self._reading: dict[int, _Reading] = {}
         self._stopped: dict[int, StoreError | GapError] = {}
         self._limit = RECORDS_MAX
+        self._has_more = False  # timers that are due
         self._observed_ms = now_ms()
         claims.want(self._numbers, now_ms())
 
@@ -107,13 +113,16 @@ class RedisLog:
         self.beat_ms = now_ms = self._now_ms()
         try:
             # 1.
-            self._claim(now_ms)
+            if not self._reader.is_waiting:
+                self._claim(now_ms)
             # 2.
             for number, entries in self._patiently(self._read).items():
                 # 3.
                 self._advance(number, entries)
             # 4.
-            if now_ms - self._observed_ms >= OBSERVE_MS:
+            self._fire()
+            # 5.
+            if now_ms - self._observed_ms >= OBSERVE_MS and not self._reader.is_waiting:
                 self._observed_ms = now_ms
                 self._patiently(self.observe)
         except UnwantedError:
@@ -140,8 +149,8 @@ class RedisLog:
                 ("XRANGE", reading.log, f"({position}", "+", "COUNT", 1),
             ]
             _, folded, length, oldest = self._connection.ask(commands)
-            entries = _entries(oldest)
-            age_ms = wall_ms - _time_ms(entries[0][0]) if entries else 0
+            entries = entries_of(oldest)
+            age_ms = wall_ms - time_ms_of(entries[0][0]) if entries else 0
             reading.lag = Lag(number_of(length) - len(list_of(folded)), max(0, age_ms))
             if not reading.lag.records:
                 reading.progress_ms = self._now_ms()
@@ -178,52 +187,83 @@ class RedisLog:
             raise GapError(number, position)
 
     def _read(self) -> dict[int, list[Entry]]:
-        """Records of the shards that may read, or nothing after BLOCK_MS."""
-        numbers = []
+        """Records of the shards that may read, or nothing after BLOCK_MS, or when a timer is due."""
+        shards = [reading.shard for reading in self._reading.values()]
+        next_ms = next_in_ms(shards, self._wall_ms()) or BLOCK_MS
+        if not self._reader.is_waiting:
+            positions = self._positions()
+            if not positions:
+                self._halted.wait(min(BLOCK_MS, next_ms) / 1_000)
+                return {}
+            # Of each: bounds the reply, whatever the shards.
+            count = max(1, self._limit // len(positions))
+            self._reader.ask(positions, count, None if self._has_more else BLOCK_MS)
+        heard = self._reader.hear(next_ms if next_ms < BLOCK_MS else None)
+        wall_ms = self._wall_ms()
+        found = {}
+        for number, position in heard.positions.items():
+            reading = self._reading.get(number)
+            if reading is not None and reading.position == position:  # not claimed again meanwhile
+                reading.reached_ms = heard.reached_ms(number, wall_ms)
+                if number in heard.entries:
+                    found[number] = heard.entries[number]
+        return found
+
+    def _positions(self) -> dict[int, str]:
+        """Where to read on, of the shards that may."""
+        positions = {}
         for number, reading in self._reading.items():
             if reading.shard.is_full():
-                reading.progress_ms = (
-                    self._now_ms()
-                )  # it waits for receivers: no restart mends that
+                # It waits for receivers: no restart mends that.
+                reading.progress_ms = self._now_ms()
             else:
-                numbers.append(number)
-        if not numbers:
-            self._halted.wait(BLOCK_MS / 1_000)
-            return {}
-        logs = [self._reading[number].log for number in numbers]
-        positions = [self._reading[number].position for number in numbers]
-        count = max(
-            1, self._limit // len(numbers)
-        )  # of each: bounds the reply, whatever the shards
-        reply = self._connection.call(
-            "XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", *logs, *positions
-        )
-        by_log = dict(zip(logs, numbers, strict=True))
-        found = {}
-        for stream in list_of(reply):
-            log, entries = list_of(stream)
-            found[by_log[text_of(log) or b""]] = _entries(entries)
-        return found
+                positions[number] = reading.position
+        return positions
 
     def _advance(self, number: int, entries: list[Entry]) -> None:
         """Fold and commit a batch."""
         reading = self._reading[number]
-        records = _records(number, entries)
+        records = records_of(number, entries)
         offsets = {TOPIC: entries[-1][0]}
         started_ms = self._now_ms()
-        try:
-            commit = self._patiently(partial(reading.shard.step, records, offsets))
-            self._patiently(commit)
-        except (FencedError, MismatchError) as error:
-            self._lose(number, error)
-            return
-        except StoreError as error:
-            self._stop(number, error)
+
+        def work() -> None:
+            self._patiently(self._patiently(partial(reading.shard.step, records, offsets)))
+
+        if not self._guarded(number, work):
             return
         reading.position = entries[-1][0]
         reading.progress_ms = self._now_ms()
         took_ms = reading.progress_ms - started_ms
         self._limit = limit_after(self._limit, took_ms, len(entries))
+
+    def _fire(self) -> None:
+        """Fire what is due, as much as may hold up events, where the log is read so far."""
+        self._has_more = False
+        for number, reading in list(self._reading.items()):
+            until_ms = min(reading.reached_ms, self._wall_ms())
+            if is_due(reading.shard, until_ms):
+                self._guarded(number, partial(self._fire_of, reading.shard, until_ms))
+
+    def _fire_of(self, shard: HeldShard, until_ms: int) -> None:
+        if self._patiently(shard.is_full):
+            return
+        commit = self._patiently(partial(shard.fire, until_ms))
+        if commit is not None:
+            self._patiently(commit)
+        self._has_more |= is_due(shard, until_ms)
+
+    def _guarded(self, number: int, work: Callable[[], None]) -> bool:
+        """Do it; False: the shard was lost, or has stopped."""
+        try:
+            work()
+        except (FencedError, MismatchError) as error:
+            self._lose(number, error)
+            return False
+        except StoreError as error:
+            self._stop(number, error)
+            return False
+        return True
 
     def _lose(self, number: int, error: FencedError | MismatchError) -> None:
         """Somebody else has the shard, or it is not as we left it: claim it again."""
@@ -248,27 +288,3 @@ class RedisLog:
         reading = self._reading.pop(number, None)
         if reading is not None:
             reading.shard.close()
-
-
-def _entries(reply: Reply) -> list[Entry]:
-    found: list[Entry] = []
-    for entry in list_of(reply):
-        entry_id, fields = list_of(entry)
-        words = list_of(fields)
-        # Whatever else somebody has put into the stream becomes a dead letter.
-        value = text_of(words[1]) if len(words) == 2 else None  # noqa: PLR2004  one field
-        found.append(((text_of(entry_id) or b"").decode(), value))
-    return found
-
-
-def _time_ms(entry_id: str) -> int:
-    return int(entry_id.partition("-")[0])
-
-
-def _records(number: int, entries: Sequence[Entry]) -> Records:
-    times_ms = [_time_ms(entry_id) for entry_id, _ in entries]
-
-    def origin(index: int) -> Origin:
-        return Origin(TOPIC, number, entries[index][0], None, (), times_ms[index])
-
-    return Records([value for _, value in entries], times_ms, origin)

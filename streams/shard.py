@@ -3,24 +3,24 @@
 Promise   `step` computes and stores no state; `commit` stores all of it or nothing, once.
 How       Profile rows that the table lacks are read (rows.py), the engine folds, and a compare-and-set
           on the fence stores rows, views, outbox entry and positions together (commit.py). Step n + 1
-          may be computed while commit n is under way: `begin` n, step n + 1, `finish` n.
+          may be computed while commit n is under way: `begin` n, step n + 1, `finish` n. Timers whose time
+          has come are a step of their own: `fire`.
 Limits    One step and one commit at a time; RECORDS_MAX records a step. Never commit out of order.
-Not here  Which records, and when to try again: faust_log.py, redis_log.py.
+Not here  Which records, and when to try again: faust_log.py, redis_log.py. Where timers are found: timers.py.
 
 After an error
-    StoreDownError from step      nothing has happened; step again with the same records
+    StoreDownError from step      nothing has happened; step again with the same records, or fire again
     StoreDownError from a commit  commit the same work again, later
     any other StoreError          drop what was stepped, and claim the shard again
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from time import perf_counter_ns
-from typing import Protocol, TypeAlias
 
 import msgspec
 
-from processors.batch import RECORDS_MAX, DeadLetter, Records
+from processors.batch import RECORDS_MAX, Records
 from processors.layout import LayoutError
 from processors.partition import astray, put_aside
 from processors.profiles import Table
@@ -29,70 +29,14 @@ from streams.commit import StandingWatch
 from streams.errors import DamagedError
 from streams.fence import Fence
 from streams.keys import Keys
-from streams.outbox import Committed, Outbox, encode, pending
-from streams.outcome import Outcome
-from streams.rounds import Rounds
+from streams.outbox import Outbox, pending
+from streams.rounds import Rounds, fire_until
 from streams.rows import Rows
-from streams.staleness import judged
+from streams.staleness import judged, judged_timers
 from streams.step import Engine
 from streams.store import text_of
-
-
-class DeadLetterPort(Protocol):
-    """Where dead letters go. The same letter may come again after a crash; its origin tells."""
-
-    def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Return when the letters are as durable as a commit is.
-
-        Raises:
-            StreamsError: They may not be; write them again.
-        """
-
-
-@dataclass(slots=True)
-class Work:
-    """A step that is computed and not yet committed. Calling it commits it."""
-
-    shard: "Shard"
-    offsets: dict[str, str]  # the next position to read, for the topics that the batch advanced
-    times_ms: list[int]  # record times
-    outcome: Outcome
-    dead: list[DeadLetter]  # all of the batch: not decoded, and too late
-    are_letters_written: bool = False
-    begun_ns: int | None = None  # when its first commit was begun, by the performance counter
-
-    def __call__(self) -> None:
-        """Raises as `Shard.commit` does."""
-        self.shard.commit(self)
-
-    def begin(self) -> None:
-        """Raises as `Shard.begin` does."""
-        self.shard.begin(self)
-
-    def finish(self) -> None:
-        """Raises as `Shard.finish` does."""
-        self.shard.finish(self)
-
-
-Stored: TypeAlias = Callable[[Work, int], None]
-"""Called after each commit: what was stored, and how long that took with all tries, in ns."""
-
-RolledBack: TypeAlias = Callable[[int, Fence, Fence | None], None]
-"""Called when Redis has lost commits of ours: shard number, what we wrote last, what is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What a shard tells the world, from the thread that commits."""
-
-    dead_letters: DeadLetterPort
-    committed: Committed
-    stored: Stored
-    rolled_back: RolledBack
-
-
-Engines: TypeAlias = Callable[[], Engine]
-"""The engine to step with, from now on."""
+from streams.timers import Timers, dues_of, needed, note_timers
+from streams.work import Engines, Ports, Work
 
 
 class Shard:
@@ -106,6 +50,7 @@ class Shard:
         ports: Ports,
         rows: Rows,
         watch: StandingWatch,
+        timers: Timers,
         partitions: int | None,
         stale_ms: int | None,
     ) -> None:
@@ -118,6 +63,7 @@ class Shard:
             ports: what the shard tells the world.
             rows: where rows are read.
             watch: the claim.
+            timers: the index of who waits for a time.
             partitions: how many shards there are.
             stale_ms: from what age on a cause is no news (staleness.py); None: it always is.
         """
@@ -131,6 +77,8 @@ class Shard:
         self._ports = ports
         self._rows = rows
         self._watch = watch
+        self._timers = timers
+        self._looked_at: list[str] = []  # whose entries of the index are to be moved
         self._keys = Keys.of(self.number)
         self._fence = watch.owner
         self._next = watch.owner
@@ -139,13 +87,18 @@ class Shard:
 
     @property
     def fence(self) -> Fence:
-        """The fence as committed."""
+        """As committed."""
         return self._fence
 
     @property
     def offsets(self) -> dict[str, str]:
         """The next position to read, by topic, as committed; absent = the earliest."""
         return self._fence.offsets
+
+    @property
+    def due_ms(self) -> int | None:
+        """No timer is due before that, by the wall clock; None: nobody waits for a time."""
+        return self._timers.next_ms
 
     def step(self, records: Records, offsets: dict[str, str]) -> Work:
         """Fold the records into the table, and say what a commit is to store.
@@ -172,12 +125,55 @@ class Shard:
             missing = [each for each in missing if each not in homes]
         self._load(missing, decoded.customer_ids)
         self._steps_open += 1
-        outcome = self._rounds.run(self.engine, self.table, records, decoded, self.number)
+        before_ms, fired_ms, observe = {}, list[int](), None
+        if self.engine.rule_plan.has_timers:
+            before_ms = dues_of(self.table, decoded.customer_ids)
+            observe = partial(note_timers, fired_ms)
+        outcome = self._rounds.run(self.engine, self.table, records, decoded, self.number, observe)
         if outcome.actions and self._stale_ms is not None:
             actions = judged(outcome.actions, outcome.causes, records, decoded, self._stale_ms)
             outcome = replace(outcome, actions=actions)
+        entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms)
         dead = [*decoded.dead, *outcome.dead]
-        return Work(self, dict(offsets), records.times_ms, outcome, dead)
+        return Work(self, offsets, records.times_ms, outcome, dead, entries, fired_ms)
+
+    def fire(self, until_ms: int) -> Work | None:
+        """Step timers that are due by then, and say what a commit is to store; None: there are none.
+
+        Only when all that was stepped is committed, and when the log is read up to `until_ms`. There may be
+        more: see `due_ms`. Raises as `step` does.
+
+        1. Move the entries that led to what was fired last; its commit is in.
+        2. Ask the index whose timers are due, and read their rows. Where no row says so, move the entry.
+        3. Step the others.
+        """
+        assert not self._steps_open, "rows are to be as they are committed"
+        self._reload()
+        # 1.
+        self._timers.settle(self.table, self._looked_at)
+        self._looked_at = []
+        # 2.
+        customer_ids = self._timers.due(until_ms)
+        if not customer_ids:
+            return None
+        self._rows.keep_layout(self.engine.plan.layout)
+        self._load(self.table.missing(customer_ids), customer_ids)
+        dues_ms = dues_of(self.table, customer_ids)
+        before_ms = {each: due for each, due in dues_ms.items() if 0 < due <= until_ms}
+        self._timers.settle(self.table, [each for each in customer_ids if each not in before_ms])
+        if not before_ms:
+            return None
+        # 3.
+        self._looked_at = list(before_ms)
+        self._steps_open += 1
+        place = (self.engine, self.table, self._looked_at)
+        observe = partial(note_timers, fired_ms := list[int]())
+        outcome = fire_until(*place, until_ms, self.number, observe)
+        if self._stale_ms is not None:
+            actions = judged_timers(outcome.actions, until_ms, self._stale_ms)
+            outcome = replace(outcome, actions=actions)
+        entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms)
+        return Work(self, {}, [], outcome, [], entries, fired_ms, by_clock=True)
 
     def _reload(self) -> None:
         """Go on with other rules or another model, if there are, once all rows are committed."""
@@ -221,7 +217,7 @@ class Shard:
 
         1. Make the dead letters durable: nothing is skipped that is not kept somewhere.
         2. Make the next fence from the committed one; the same work makes the same fence again.
-        3. Send rows, views and outbox entry, guarded by the fence.
+        3. Send what the index of timers needs, then rows, views and outbox entry, guarded by the fence.
         """
         outcome = work.outcome
         if work.begun_ns is None:
@@ -230,6 +226,8 @@ class Shard:
         if work.dead and not work.are_letters_written:
             self._ports.dead_letters.write(work.dead)
             work.are_letters_written = True
+        if work.entries and self._watch.in_doubt:
+            self._pass_by()
         # 2.
         fence = self._fence
         self._next = msgspec.structs.replace(
@@ -239,22 +237,23 @@ class Shard:
             commits=fence.commits + 1,
         )
         # 3.
-        row_, customer_ = self._keys.row_, self._keys.customer_
-        pairs: list[bytes] = []
-        for customer_id, row, view in zip(
-            outcome.changed_ids, outcome.rows, outcome.views, strict=True
-        ):
-            name = customer_id.encode()
-            pairs += (row_ + name, row, customer_ + name, view)
-        if outcome.actions:
-            pairs += (self._keys.outbox(self._next.outbox), encode(outcome.actions))
-        self._watch.begin(self._next.encode(), pairs, ("GET", self._keys.relay))
+        pairs = work.pairs(self._keys, self._next.outbox)
+        also = ("GET", self._keys.relay)
+        self._watch.begin(self._next.encode(), pairs, also, self._timers.command(work.entries))
+
+    def _pass_by(self) -> None:
+        """Change the fence and nothing else: what is still on its way for the old one comes to nothing."""
+        fence = msgspec.structs.replace(self._fence, commits=self._fence.commits + 1)
+        self._watch.begin(fence.encode(), [], ("GET", self._keys.relay))
+        self._watch.finish()
+        self._fence = fence
 
     def finish(self, work: Work) -> None:
         """Wait until the commit that was begun is stored, and tell so. Raises as `commit` does."""
         settled = text_of(self._watch.finish())
         self._fence = self._next
         self._steps_open -= 1
+        self._timers.written([due_ms for _, due_ms in work.entries])
         actions = work.outcome.actions
         if actions:
             self.outbox.add(self._fence.outbox, len(actions))
@@ -296,6 +295,6 @@ class Shard:
         return fence == self._watch.stored and not self._steps_open
 
     def close(self) -> None:
-        """Let go of the connections. The shard stays ours until somebody else claims it."""
+        """Let go of the connections; the shard stays ours until somebody else claims it."""
         self._watch.close()
         self._rows.connection.close()

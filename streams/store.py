@@ -11,7 +11,6 @@ Not here  What is written, and when a lost reply may be asked for again: commit.
 
 import socket
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,14 +18,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import hiredis
 
 from streams.errors import StoreDownError, StoreError
+from streams.packing import Words, pack
 
 CONNECT_SECONDS_MAX: Final = 2.0
 REPLY_SECONDS_MAX: Final = 5.0  # a rewrite of the append-only file may hold a reply up for seconds
 RECEIVE_BYTES: Final = 1 << 16
 PORT: Final = 6379
-LONG_WORDS: Final = 16  # from here on a command is packed by us: 0.3 µs a customer instead of 1.5
 
-Command: TypeAlias = tuple[bytes | str | int, ...]
+Command: TypeAlias = Words
 Reply: TypeAlias = "bytes | int | list[Reply] | hiredis.ReplyError | None"
 
 # What Redis says when it will be able to do it later: first word of its error -> our stable word.
@@ -42,8 +41,6 @@ DOWN_FOR_NOW: Final = {
     "BUSY": "busy",
     "UNKILLABLE": "busy",
 }
-
-_LENGTHS: Final = [b"\r\n$%d\r\n" % length for length in range(4096)]  # between two words
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,33 +94,6 @@ class StoreAddress:
 
     def __str__(self) -> str:
         return self.path or f"{self.host}:{self.port}"
-
-
-def pack(commands: Iterable[Command]) -> bytes:
-    """The bytes of these commands, one after the other."""
-    return b"".join(
-        [
-            _pack_long(command) if len(command) >= LONG_WORDS else hiredis.pack_command(command)  # type: ignore[arg-type]  # hiredis' stub allows one word only
-            for command in commands
-        ]
-    )
-
-
-def _pack_long(command: Command) -> bytes:
-    r"""As hiredis does it, but in one copy instead of growing a string word by word.
-
-    >>> _pack_long(("GET", b"k", 7))
-    b'*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$1\r\n7\r\n'
-    """
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
-    parts = [b"\r\n"] * (2 * len(words) + 2)
-    parts[0] = b"*%d" % len(words)
-    parts[1:-1:2] = [
-        _LENGTHS[length] if length < len(_LENGTHS) else b"\r\n$%d\r\n" % length
-        for length in map(len, words)
-    ]
-    parts[2:-1:2] = words
-    return b"".join(parts)
 
 
 def checked(reply: Reply) -> Reply:
@@ -233,6 +203,25 @@ class Connection:
                 raise StoreDownError("connection", f"{self.address} closed the connection")
             reader.feed(data)
         return replies
+
+    def hears(self, seconds: float) -> bool:
+        """Wait so long for a reply to begin; then `receive` it. Raises as `ask` does."""
+        assert self._socket is not None, "send comes before hears"
+        self._socket.settimeout(seconds)
+        try:
+            data = self._socket.recv(RECEIVE_BYTES)
+        except TimeoutError:
+            self._socket.settimeout(self._seconds_max)
+            return False
+        except OSError as error:
+            self.close()
+            raise _down(self.address, error) from error
+        self._socket.settimeout(self._seconds_max)
+        if not data:
+            self.close()
+            raise StoreDownError("connection", f"{self.address} closed the connection")
+        self._reader.feed(data)
+        return True
 
     def _connect(self) -> socket.socket:
         self._reader = hiredis.Reader()

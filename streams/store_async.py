@@ -16,6 +16,7 @@ from typing import Final
 import hiredis
 
 from streams.errors import StoreDownError, StoreError
+from streams.packing import pack
 from streams.store import (
     CONNECT_SECONDS_MAX,
     REPLY_SECONDS_MAX,
@@ -23,7 +24,6 @@ from streams.store import (
     Reply,
     StoreAddress,
     checked,
-    pack,
 )
 
 REQUESTS_MAX: Final = 1024

@@ -21,10 +21,10 @@ from streams.fence import Fence
 from streams.ownership import Claims
 from streams.redis_appender import RedisAppender
 from streams.redis_log import RedisLog
-from streams.shard import DeadLetterPort, Ports, Work
 from streams.step import Engine
 from streams.store import StoreAddress
 from streams.store_async import AsyncConnection
+from streams.work import DeadLetterPort, Ports, Work
 
 PATIENCE_MS = 10_000
 WAIT_SECONDS_MAX = 10.0

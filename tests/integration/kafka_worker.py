@@ -37,9 +37,9 @@ from streams.metrics import Metrics
 from streams.outbox import encode
 from streams.ownership import Claim, Commit, HeldShard
 from streams.rows import Rows
-from streams.shard import Work
 from streams.step import Engine, run
 from streams.store import Command, Connection, StoreAddress
+from streams.work import Work
 from tests.at_once import AtOnce
 
 
@@ -73,6 +73,13 @@ class NaiveShard:
 
     def look(self) -> None:
         """There is no fence to look at."""
+
+    @property
+    def due_ms(self) -> int | None:
+        return None
+
+    def fire(self, until_ms: int) -> AtOnce | None:
+        """It knows of no timers."""
 
     def step(self, records: Records, offsets: dict[str, str]) -> AtOnce:
         del offsets  # Kafka keeps them, a second late

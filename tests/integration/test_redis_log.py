@@ -10,11 +10,12 @@ import pytest
 from processors.batch import Records
 from streams.errors import LogFullError
 from streams.keys import Keys
+from streams.log_entries import TOPIC
 from streams.ownership import Claims
 from streams.probes import STALL_MS_MAX, stalled
 from streams.read import StoreReader
 from streams.redis_appender import RedisAppender
-from streams.redis_log import OBSERVE_MS, TOPIC, RedisLog
+from streams.redis_log import OBSERVE_MS, RedisLog
 from streams.store import Connection, StoreAddress, list_of
 from streams.store_async import AsyncConnection
 from tests.at_once import AtOnce
@@ -168,6 +169,13 @@ class FullShard:
 
     def step(self, records: Records, offsets: dict[str, str]) -> AtOnce:
         raise AssertionError((records, offsets))
+
+    @property
+    def due_ms(self) -> int | None:
+        return 1
+
+    def fire(self, until_ms: int) -> AtOnce | None:
+        raise AssertionError(until_ms)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -22,9 +22,9 @@ from streams.fence import Fence
 from streams.ownership import Claims, HeldShard
 from streams.receipts_redis import RedisReceipts
 from streams.relay import Relay
-from streams.shard import Ports, Work
 from streams.step import Engine
 from streams.store import StoreAddress
+from streams.work import Ports, Work
 from tests.simulation.chance import Chance
 from tests.simulation.memory_receiver import MemoryReceiver
 from tests.simulation.shop import TOPICS, Shop

@@ -12,15 +12,16 @@ from unittest.mock import patch
 
 import msgspec
 
-from rules import evaluate
+from rules import fires
 from rules.action import action_id
 from streams import owned, receipts_redis
 from streams.commit import StandingWatch
 from streams.delivery import Delivery
 from streams.fence import Fence
 from streams.receipts import is_settled
-from streams.shard import Shard, Work
+from streams.shard import Shard
 from streams.store import Command, Reply
+from streams.work import Work
 from tests.simulation.memory_redis import Session
 
 Patch = Callable[[ExitStack], object]
@@ -116,7 +117,7 @@ def _fresh_ids(stack: ExitStack) -> None:
     """Each decision has an id of its own, instead of that of its cause."""
     numbers = count()
     stack.enter_context(
-        patch.object(evaluate, "action_id", lambda *of: f"{action_id(*of)}-{next(numbers)}")
+        patch.object(fires, "action_id", lambda *of: f"{action_id(*of)}-{next(numbers)}")
     )
 
 

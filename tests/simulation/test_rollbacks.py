@@ -10,8 +10,9 @@ import pytest
 from processors.batch import Origin, Records
 from streams.claimer import Claimer
 from streams.errors import StoreDownError
-from streams.shard import Ports, Shard
+from streams.shard import Shard
 from streams.store import StoreAddress
+from streams.work import Ports
 from tests.simulation.memory_commands import Refused, Reply
 from tests.simulation.memory_redis import MemoryRedis, Session
 from tests.simulation.virtual_loop import START_MS

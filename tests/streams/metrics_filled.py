@@ -13,6 +13,7 @@ def filled() -> Metrics:
     metrics = Metrics("1.2.3")
     metrics.batch(admitted=2, duplicates=1, late=1, suppressed=1, stage_ns={"decode": 1_500})
     metrics.commit(times_ms=[1_000, 1_003], committed_ms=1_004.5, took_ns=600_000, customers=2)
+    metrics.timers(fired=2, stale=1, late_ms=[4.0, 700.0])
     metrics.dead_letters(["malformed", "malformed", "late"])
     metrics.fence_refused()
     metrics.rolled_back()

@@ -12,6 +12,7 @@ from tests.streams.memory_log import MemoryConsumer, MemoryLog
 
 TOPICS = ("clicks", "orders", "service")
 PATIENCE_MS = 20_000
+FIRED_MAX = 3  # at a time
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Store:
     errors: list[StoreError | LogDownError] = field(default_factory=list)  # of the next commits
     claim_errors: list[StoreError] = field(default_factory=list)
     look_errors: list[StoreError] = field(default_factory=list)
+    timers: dict[int, list[int]] = field(default_factory=dict)  # by shard, when they are due
+    fired: list[int] = field(default_factory=list)
     full: set[int] = field(default_factory=set)
     on_commit: Callable[[int], None] = lambda _number: None
 
@@ -69,6 +72,26 @@ class MemoryShard:
                 raise FencedError(self.number, "ours", "theirs")
             self.store.folded.setdefault(self.number, []).extend(values)
             self.store.fences[self.number] = self.left = dict(offsets)
+
+        return AtOnce(commit)
+
+    @property
+    def due_ms(self) -> int | None:
+        return min(self.store.timers.get(self.number, []), default=None)
+
+    def fire(self, until_ms: int) -> AtOnce | None:
+        timers = self.store.timers[self.number]
+        fired = sorted(each for each in timers if each <= until_ms)[:FIRED_MAX]
+        if not fired:
+            return None
+
+        def commit() -> None:
+            self.store.on_commit(self.number)
+            if self.store.errors:
+                raise self.store.errors.pop(0)
+            for each in fired:
+                timers.remove(each)
+            self.store.fired += fired
 
         return AtOnce(commit)
 

@@ -13,9 +13,9 @@ from streams import board as board_module
 from streams.board import FRESH_MS, SECONDS_MAX, SHOWN_MAX, Board
 from streams.delivery import after, pending
 from streams.feed import Lag
-from streams.shard import Work
 from streams.shard_status import ShardStatus
 from streams.snapshot import Part, Snapshot
+from streams.work import Work
 from tests.actions import action
 
 NOW_MS = 1_750_000_000_000

@@ -4,6 +4,7 @@ import hiredis
 import pytest
 
 from streams.errors import StoreDownError, StoreError
+from streams.packing import pack
 from streams.store import (
     DOWN_FOR_NOW,
     Connection,
@@ -11,7 +12,6 @@ from streams.store import (
     checked,
     list_of,
     number_of,
-    pack,
     text_of,
 )
 

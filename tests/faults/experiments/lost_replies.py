@@ -29,8 +29,9 @@ from processors.partition import partition_of
 from streams.claimer import Claimer
 from streams.errors import FencedError, StreamsError
 from streams.patience import Patience, UnwantedError
-from streams.shard import Ports, Shard, Work
+from streams.shard import Shard
 from streams.store import StoreAddress
+from streams.work import Ports, Work
 from tests.faults.experiment import Experiment, Outcome, Run
 from tests.faults.fences import KEEP_ALL, fence_writes, judged
 from tests.faults.oracle import verdict
