@@ -29,11 +29,12 @@ from processors.layout import Layout
 from processors.register import Asked, Named, Read, Register, Stage, TimeAverage
 
 CORE_STATES: Final = tuple(
-    (name, 1) for name in ("newest_ms", "first_ms", "events_count", "clock_ms", "due_ms")
+    (name, 1)
+    for name in ("newest_ms", "first_ms", "events_count", "clock_ms", "due_ms", "wait_ms")
 )
 # The first words of every row. CLOCK: when the last timer fired. DUE: no timer fires before that; 0:
-# none waits.
-NEWEST, FIRST, EVENTS, CLOCK, DUE, RECENT_IDS = 0, 1, 2, 3, 4, 5
+# none waits. WAIT: the same, of what rules wait for; DUE is also for what silence will make true.
+NEWEST, FIRST, EVENTS, CLOCK, DUE, WAIT, RECENT_IDS = 0, 1, 2, 3, 4, 5, 6
 
 # Columns of `Plan.folds`, one row an aggregate.
 FOLD_KIND, FOLD_WHERE, FOLD_VALUE, FOLD_AT, FOLD_BODY, FOLD_SIZE = 0, 1, 2, 3, 4, 5

@@ -33,6 +33,7 @@ evaluate       rules compiled into a plan, and what they decide over a batch
 rule_table     what the kernels know of each rule, as integers
 decide         the kernel: events and rules, in order, and each rule's state in the row
 runs           how far a customer has come in the sequences of a rule
+looks          when silence alone makes a condition true
 restrain       what holds a rule back, and what is noted of it
 fires          the actions that follow, with reasons and values; hold-outs and stages
 action         what is to be done, with a deterministic id

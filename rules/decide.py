@@ -5,7 +5,7 @@ Promise   What fires depends on the row and on the events and timers, in order, 
           it would be allowed; only quiet hours may let it wait.
 How       A rule without `on` fires where its condition becomes true, or has been so for `for`; one with
           `on` at each such event; one with a sequence where a run is done (runs.py). Whatever waits
-          for a time keeps it in the row, and the earliest of these times is the row's DUE word: no
+          for a time keeps it in the row, and the earliest of these times is the row's WAIT word: no
           timer is needed before it. It may be too early, never too late; a timer sets it right.
 Limits    FIRES_AT_ONCE fires a call, which is repeated where there are more.
 Not here  Filling the tables (evaluate.py). Hold-outs and stages, which change no state (fires.py).
@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from processors.compiled import compiled
 from processors.fold import ADMITTED, TIMER
-from processors.tables import DUE
+from processors.tables import DUE, WAIT
+from rules.looks import next_look
 from rules.restrain import earlier, restraint, settle
 from rules.rule_table import (
     CONDITION,
@@ -69,7 +70,7 @@ def _condition_fires(
         whole[waiting] = 0
     elif rises:
         whole[waiting] = now_ms + table[rule, FOR_MS]
-        whole[DUE] = earlier(whole[DUE], whole[waiting])
+        whole[WAIT] = earlier(whole[WAIT], whole[waiting])
     elif whole[waiting] != 0 and whole[waiting] <= now_ms:
         whole[waiting] = 0
         return 1
@@ -79,14 +80,14 @@ def _condition_fires(
 @compiled("void(i8[::1], i8[:, ::1], i8[:, ::1])")
 def _set_due(whole: Integers, table: Integers, steps: Integers) -> None:
     """The earliest time that anything in the row waits for."""
-    whole[DUE] = 0
+    whole[WAIT] = 0
     for k in range(table.shape[0]):
         if table[k, FOR_AT] >= 0:
-            whole[DUE] = earlier(whole[DUE], whole[table[k, FOR_AT]])
+            whole[WAIT] = earlier(whole[WAIT], whole[table[k, FOR_AT]])
         if table[k, QUIET_AT] >= 0:
-            whole[DUE] = earlier(whole[DUE], whole[table[k, QUIET_AT]])
+            whole[WAIT] = earlier(whole[WAIT], whole[table[k, QUIET_AT]])
         if table[k, RUNS_AT] >= 0:
-            whole[DUE] = earlier(whole[DUE], earliest_absence(whole, table, k, steps))
+            whole[WAIT] = earlier(whole[WAIT], earliest_absence(whole, table, k, steps))
 
 
 @compiled("b1(i8[::1], i8[:, ::1], i8, f8[:, ::1], i8)")
@@ -128,7 +129,7 @@ def _wanted(  # noqa: PLR0913, PLR0917  a kernel's arrays
     else:
         run = (whole, table, rule, steps, registers, event, at_ms, now_ms, is_timer)
         count = follow_runs(*run, fits, done, notes)
-        whole[DUE] = earlier(whole[DUE], earliest_absence(whole, table, rule, steps))
+        whole[WAIT] = earlier(whole[WAIT], earliest_absence(whole, table, rule, steps))
         if registers[table[rule, CONDITION], event] == 0.0:
             count = 0
     waiting = table[rule, QUIET_AT]
@@ -144,7 +145,7 @@ def _wanted(  # noqa: PLR0913, PLR0917  a kernel's arrays
 
 
 @compiled(
-    "i8(i8[:, ::1], i8[:, ::1], f8[:, ::1], i8[:, ::1],"
+    "i8(i8[:, ::1], i8[:, ::1], i8[:, ::1], f8[:, ::1], i8[:, ::1],"
     " Tuple((i8[::1], i8[::1], i8[::1], i8[::1], i8[::1])),"
     " Tuple((f8[::1], i8[::1], i8[::1], i8[::1])),"
     " Tuple((b1[::1], i8[::1], i8[:, ::1], i8[:, ::1], i8[::1])), i8, i8)"
@@ -152,6 +153,7 @@ def _wanted(  # noqa: PLR0913, PLR0917  a kernel's arrays
 def decide(
     table: Integers,
     steps: Integers,
+    looks: Integers,
     registers: Floats,
     whole_rows: Integers,
     events: tuple[Integers, Integers, Integers, Integers, Integers],
@@ -163,7 +165,7 @@ def decide(
     """Judge events from `start` on; answers where it stopped for lack of room in `fires`, or `count`.
 
     Args:
-        table, steps: the rules (rule_table.py).
+        table, steps: the rules (rule_table.py); looks: what silence makes true (looks.py).
         registers: shape (registers, at least count), all programs run.
         whole_rows: shape (slots, words); changed.
         events: slots, times, customers' times, hashes of ids and status of each, as the fold has them.
@@ -191,4 +193,7 @@ def decide(
                 settle(whole, table, k, held, now, held_back, done[n], fires, i, notes)
         if is_timer != 0:
             _set_due(whole, table, steps)
+        # Not the earlier of the old and the new: what a look waits for is known by the row alone, and
+        # within a batch the row is ahead.
+        whole[DUE] = earlier(whole[WAIT], next_look(whole, looks, now))
     return count

@@ -17,10 +17,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from processors.aggregate import AggregateKind
 from processors.machine import Op
 from processors.plan import PlanBuilder
 from processors.register import Register
+from processors.tables import READ_AT, READ_BODY, READ_KIND, READ_TARGET, Plan
 from processors.zones import Zones, zone_code
+from rules import looks
 from rules import rule_table as at
 from rules.compile import compile_events, compile_expression
 from rules.decide import FIRES_AT_ONCE, decide
@@ -52,6 +55,8 @@ class RulePlan:
         int  # those for the end of quiet hours are due at multiples of this; 0: there are none
     )
     zones: Zones = field(default_factory=Zones)
+    looked: tuple[tuple[int, int], ...] = ()  # register of a reading, and delay
+    looks: Integers = field(init=False)  # once it is connected
     held_back: Integers = field(init=False)  # shape (rules, restraints), since the plan was made
     fires: Integers = field(init=False)  # shape (FIRES_AT_ONCE, 3): event, rule, key
     notes: Integers = field(init=False)
@@ -62,11 +67,23 @@ class RulePlan:
         def put(name: str, array: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> None:
             object.__setattr__(self, name, array)
 
+        put("looks", np.zeros((0, looks.COLUMNS), dtype=np.int64))
         put("held_back", np.zeros((len(self.bound), len(at.RESTRAINTS)), dtype=np.int64))
         put("fires", np.zeros((FIRES_AT_ONCE, 3), dtype=np.int64))
         put("notes", np.zeros(at.NOTES, dtype=np.int64))
         put("done", np.zeros(RUNS_KEYED_MAX + 1, dtype=np.int64))
         put("fits", np.zeros(STEPS_MAX, dtype=np.bool_))
+
+    def connect(self, plan: Plan) -> None:
+        """Learn where in a row the readings are that were asked for; once the plan is built."""
+        places = {read[READ_TARGET]: read for read in plan.after.tolist()}
+        found = []
+        for register, delay_ms in self.looked:
+            read = places[register]
+            is_exact = read[READ_KIND] == AggregateKind.EVENTS
+            found.append((read[READ_AT], read[READ_BODY] if is_exact else -1, delay_ms))
+        table = np.array(found, dtype=np.int64).reshape(len(found), looks.COLUMNS)
+        object.__setattr__(self, "looks", table)
 
     @property
     def has_timers(self) -> bool:
@@ -111,6 +128,7 @@ class _Compiler:
     zone_registers: dict[int, None] = field(default_factory=dict)
     delays_ms: list[int] = field(default_factory=list)
     granules_ms: list[int] = field(default_factory=list)
+    looked: list[tuple[int, int]] = field(default_factory=list)
 
     def row(self, rule: Rule) -> Integers:
         row = np.full(at.COLUMNS, -1, dtype=np.int64)
@@ -122,6 +140,10 @@ class _Compiler:
         if rule.for_ms:
             row[at.FOR_AT] = self.builder.state(f"for|{rule.name}|{rule.for_ms}", 1)
             self.delays_ms.append(rule.for_ms)
+        for look in looks.looks_of(rule):
+            register = compile_expression(look.reading, self.builder)
+            self.looked.append((register.number, look.delay_ms))
+            self.delays_ms.append(look.delay_ms)
         if rule.sequence is not None:
             self._sequence(row, rule.name, rule.sequence)
         if rule.consent is not None:
@@ -204,6 +226,7 @@ def compile_rules(rules: Sequence[Rule], builder: PlanBuilder) -> RulePlan:
         zone_registers=tuple(compiler.zone_registers),
         timer_ms=min(compiler.delays_ms, default=0),
         granule_ms=min(compiler.granules_ms, default=0),
+        looked=tuple(dict.fromkeys(compiler.looked)),
     )
 
 
@@ -230,7 +253,7 @@ def evaluate(
         plan.zones.know(registers[number, :count])
     zones = (plan.zones.codes, plan.zones.ends, plan.zones.starts, plan.zones.offsets)
     scratch = (plan.fits, plan.done, plan.held_back, plan.fires, plan.notes)
-    rules = (plan.table, plan.steps, registers, whole_rows)
+    rules = (plan.table, plan.steps, plan.looks, registers, whole_rows)
     while start < count:  # without rules too: what a timer finds is to be cleaned
         start = decide(*rules, events, zones, scratch, start, count)
         fired = int(plan.notes[at.FIRED])

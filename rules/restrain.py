@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.compiled import compiled
-from processors.tables import DUE
+from processors.tables import WAIT
 from processors.zones import in_quiet
 from rules.rule_table import (
     ALLOWED_MS,
@@ -150,7 +150,7 @@ def settle(
     notes[HELD_BACK] += 1
     if held == IS_QUIET and table[rule, QUIET_WAITS] != 0:
         whole[table[rule, QUIET_AT]] = notes[ALLOWED_MS]
-        whole[DUE] = earlier(whole[DUE], notes[ALLOWED_MS])
+        whole[WAIT] = earlier(whole[WAIT], notes[ALLOWED_MS])
     if table[rule, HELD_BACK_AT] >= 0:
         whole[table[rule, HELD_BACK_AT]] = 8 * now_ms + held
         whole[table[rule, HELD_BACK_AT] + 1] = notes[ALLOWED_MS]

@@ -98,6 +98,7 @@ class Engine:
         self.scores = Scores.compile(builder, model)
         self.rule_plan: RulePlan = rules.compile(builder)
         self.plan: Plan = builder.build()
+        self.rule_plan.connect(self.plan)
         self.columns = EventColumns(self.plan.asked)
         self.reader = Reader()
         self.packer = Packer(self.plan.layout, self.plan.bodies)

@@ -67,6 +67,7 @@ class Bench:
         made = builder()
         self.rules = loaded(self.text).compile(made)
         self.plan = made.build()
+        self.rules.connect(self.plan)
         self.rows = np.zeros((4, self.plan.layout.words))
 
     def judge(self, batch: Sequence[Judged]) -> list[tuple[int, str]]:

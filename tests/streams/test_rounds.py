@@ -62,14 +62,17 @@ def event(number: int, minute: float, kind: str, customer: int, session: int) ->
 
 
 def lived(
-    values: Sequence[bytes], cuts: Sequence[int] = (), until_minute: float | None = None
+    values: Sequence[bytes],
+    cuts: Sequence[int] = (),
+    until_minute: float | None = None,
+    made: Engine | None = None,
 ) -> tuple[list[tuple[str, int, str, str]], Replayed]:
     """What fired, by customer and time, and the final state."""
     actions: list[Action] = []
     until_ms = None if until_minute is None else START_MS + round(until_minute * MINUTE_MS)
     watchers = Watchers(actions=actions.extend)
     done = replay(
-        ListSource(values, cuts), engine(), NOW_MS, watchers, keep=True, until_ms=until_ms
+        ListSource(values, cuts), made or engine(), NOW_MS, watchers, keep=True, until_ms=until_ms
     )
     told = [(a.customer_id, (a.at_ms - START_MS) // 1_000, a.rule, a.id) for a in actions]
     return sorted(told), done
@@ -132,3 +135,54 @@ def test_a_replay_without_timers_has_one_step_a_batch() -> None:
 
     assert not plain.rule_plan.has_timers
     assert engine().rule_plan.has_timers
+
+
+SILENT = f"""
+[rule.silent]
+when = "since(click.*) > 30m"
+{THEN}
+[rule.none]
+when = "count(order.placed, 45m) = 0 and count(order.placed) > 0"
+{THEN}
+[rule.both]
+when = "since(click.*) >= 20m"
+unless = "count(order.placed, 90m) > 0"
+for = "5m"
+{THEN}
+"""
+
+
+@cache
+def silent_engine() -> Engine:
+    return engine_of(SILENT)
+
+
+@settings(max_examples=100)
+@given(LIVES, st.lists(st.integers(1, 40), max_size=6))
+def test_silence_is_noticed_wherever_batches_are_cut(
+    lives: list[tuple[int, str, int, int]], cuts: list[int]
+) -> None:
+    """A minute without an event is as much of a history as a minute with one."""
+    minute = 0
+    values, clicks = [], dict[str, list[float]]()
+    for number, (gap, kind, customer, session) in enumerate(lives):
+        minute += gap
+        at = minute + number / 1_000
+        values.append(event(number, at, kind, customer, session))
+        if kind.startswith("click"):
+            clicks.setdefault(f"c{customer}", []).append(at)
+    until = minute + 600
+    whole, state = lived(values, until_minute=until, made=silent_engine())
+    inside = [each for each in cuts if each < len(values)]
+    some, other = lived(values, inside, until_minute=until, made=silent_engine())
+    each, third = lived(values, range(1, len(values)), until_minute=until, made=silent_engine())
+
+    assert some == each == whole
+    assert other.rows == third.rows == state.rows
+    silences = {
+        (who, (round(before * MINUTE_MS) + 30 * MINUTE_MS + 1) // 1_000)
+        for who, times in clicks.items()
+        for before, after in zip(times, [*times[1:], until + 1_000.0], strict=True)
+        if round(after * MINUTE_MS) - round(before * MINUTE_MS) > 30 * MINUTE_MS
+    }
+    assert {(who, at) for who, at, rule, _ in whole if rule == "silent"} == silences
