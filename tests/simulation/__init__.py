@@ -10,8 +10,11 @@ memory_commands  those commands
 memory_scripts   what the relay's scripts do
 wire             the way to it: lost, late, and torn
 shop             the events, and what must come of them, read one after the other
+waiting          who waits for a time, and what must come of it
+timekeeper       the same at each state of Redis
 memory_receiver  the far side of webhooks
 witness          looks at each write to Redis, and at each delivery
+writes           what a write to Redis is about
 sabotage         the engine with one protection taken out: what must be found
 seeds            many worlds, in a row
 """

@@ -145,10 +145,21 @@ def _hdel(data: Data, words: Words) -> Answer:
 
 
 def _zadd(data: Data, words: Words) -> Answer:
-    key, score, member = words
+    """Also with LT or XX. What changes nothing is no write, and Redis does not log it."""
+    key, *rest = words
+    options = set()
+    while rest[0] in {b"LT", b"XX"}:
+        options.add(rest.pop(0))
     old = _scores(data, key)
-    data[key] = new = Scores(old)
-    new[member] = float(score)
+    new = Scores(old)
+    for score, member in zip(rest[::2], rest[1::2], strict=True):
+        is_new = member not in old
+        is_kept = b"XX" in options if is_new else b"LT" in options and float(score) >= old[member]
+        if not is_kept:
+            new[member] = float(score)
+    if new == old:
+        return 0, []
+    data[key] = new
     return len(new) - len(old), [key]
 
 

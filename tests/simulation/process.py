@@ -30,6 +30,7 @@ from tests.simulation.memory_receiver import MemoryReceiver
 from tests.simulation.shop import TOPICS, Shop
 from tests.simulation.virtual_loop import SkewedClock, VirtualLoop
 from tests.simulation.wire import Crash, Wire
+from tests.simulation.witness import Witness
 
 TURN_MS_MAX: Final = 120
 RECORDS_MAX: Final = 4  # of a topic, a batch
@@ -46,6 +47,7 @@ class Around(Protocol):
     receiver: MemoryReceiver
     letters: Counter[tuple[str, int, str]]
     engine: Engine
+    witness: Witness
     rollbacks_told: int
     refused: int
 
@@ -89,7 +91,7 @@ class Process:
 
     def __post_init__(self) -> None:
         around = self.around
-        clock = SkewedClock(around.loop, self.skew_ms)
+        self._clock = clock = SkewedClock(around.loop, self.skew_ms)
         around.wire.owners[self.name] = self
         receipts = RedisReceipts(self.name)
         destination = around.receiver.destination(self)
@@ -211,8 +213,24 @@ class Process:
             reading.begun, reading.stepped = reading.stepped, None
             self._note("commits", number, reading.begun)
             self._commit(number, reading, reading.begun)
-        else:
+        elif not self._fire(number, reading):
             self._step(number, reading)
+
+    def _fire(self, number: int, reading: Reading) -> bool:
+        """Fire timers, where it is time and the log is read; whether there is something to commit."""
+        log, until_ms = self.around.shop.log, self._clock.now_ms()
+        is_behind = any(len(log[topic, number]) > reading.positions[topic] for topic in TOPICS)
+        due_ms = reading.held.due_ms
+        if is_behind or reading.batch or reading.begun or due_ms is None or due_ms > until_ms:
+            return False
+        if reading.held.is_full():
+            return False
+        work = reading.held.fire(until_ms)
+        assert work is None or isinstance(work, Work)
+        reading.stepped = work
+        if work is not None:
+            self.around.witness.fires(self.name, number, until_ms)
+        return work is not None
 
     def _commit(self, number: int, reading: Reading, work: Work) -> None:
         """Begin it, or finish what was begun; after an error it is to be begun again."""

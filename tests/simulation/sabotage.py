@@ -21,10 +21,13 @@ from streams.fence import Fence
 from streams.receipts import is_settled
 from streams.shard import Shard
 from streams.store import Command, Reply
+from streams.timers import Timers
 from streams.work import Work
 from tests.simulation.memory_redis import Session
 
 Patch = Callable[[ExitStack], object]
+
+EARLY_MS: Final = 400
 
 
 def _replaced(place: object, name: str, other: object) -> Patch:
@@ -121,6 +124,56 @@ def _fresh_ids(stack: ExitStack) -> None:
     )
 
 
+def _indexed_after(stack: ExitStack) -> None:
+    """Who waits for a time is put into the index once the row is stored."""
+    begin, finish = Shard.begin, Shard.finish
+    kept: dict[int, Any] = {}
+
+    def without(one: Shard, work: Work) -> None:
+        if work.entries:
+            kept[id(work)], work.entries = work.entries, []
+        begin(one, work)
+
+    def then(one: Shard, work: Work) -> None:
+        finish(one, work)
+        entries = kept.pop(id(work), [])
+        command = one._timers.command(entries)
+        if command is not None:
+            one._rows.connection.call(*command)
+            one._timers.written([due_ms for _, due_ms in entries])
+
+    stack.enter_context(patch.object(Shard, "begin", without))
+    stack.enter_context(patch.object(Shard, "finish", then))
+
+
+def _moved_before(stack: ExitStack) -> None:
+    """Entries of the index are removed before the commit of what they led to."""
+    fire = Shard.fire
+
+    def removing(one: Shard, until_ms: int) -> Work | None:
+        work = fire(one, until_ms)
+        if work is not None:
+            one._watch.aside(("ZREM", one._keys.timers, *work.outcome.changed_ids))
+            one._timers.written([each for each in work.outcome.dues_ms if each])
+        return work
+
+    stack.enter_context(patch.object(Shard, "fire", removing))
+
+
+def _unguarded_cleaning(watch: StandingWatch, write: Command) -> bool:
+    """Entries are removed whoever owns the shard by now."""
+    watch._connection.call(*write)
+    return True
+
+
+def _fires_early(stack: ExitStack) -> None:
+    """Timers fire a moment before their time."""
+    fire = Shard.fire
+    stack.enter_context(
+        patch.object(Shard, "fire", lambda one, until_ms: fire(one, until_ms + EARLY_MS))
+    )
+
+
 SABOTAGES: Final[Mapping[str, Patch]] = {
     "the fence is not compared": _unfenced,
     "positions are stored after the rest": _offsets_after,
@@ -136,6 +189,13 @@ SABOTAGES: Final[Mapping[str, Patch]] = {
         for place in (owned, receipts_redis)
     ],
     "ids are drawn": _fresh_ids,
+    "who waits is not in the index": _replaced(Timers, "command", lambda *_: None),
+    "the index is written after the commit": _indexed_after,
+    "the index is cleaned before the commit": _moved_before,
+    "the index is cleaned by whoever was the owner": _replaced(
+        StandingWatch, "aside", _unguarded_cleaning
+    ),
+    "timers fire early": _fires_early,
 }
 
 

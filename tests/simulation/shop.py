@@ -10,16 +10,18 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from tests.simulation import waiting
 from tests.simulation.chance import Chance
 from tests.simulation.virtual_loop import START_MS
 
 TOPICS: Final = ("clicks", "orders", "service")
 SHARDS: Final = 2
 CUSTOMERS: Final = 3  # a shard
+WAITING_SHARE: Final = 0.85  # of the clicks
 DEAR: Final = 90
 RETURNS: Final = 3
 RULES: Final = """
@@ -38,6 +40,7 @@ when = "count(order.returned, 365d) >= 3"
 reason = "{count(order.returned, 365d)} returns"
 then = [{ webhook = "crm", type = "returns" }, { webhook = "risk", type = "returns" }]
 """
+WAITERS: Final = 2  # customers a shard who wait for a time; all that they do is in one topic
 RULES_LATER: Final = """
 [rule.rare]
 version = 1
@@ -80,7 +83,7 @@ class Shop:
     def happen(self, now_ms: int) -> None:
         """One more record in the log."""
         random = self.chance.random
-        number, topic = random.randrange(SHARDS), random.choice((*TOPICS, "orders"))
+        number, topic = random.randrange(SHARDS), random.choice((*TOPICS, "clicks", "orders"))
         place, at_ms = (topic, number), START_MS + now_ms
         records = self.log[place]
         fault = self.chance.at(self.chance.log)
@@ -90,7 +93,9 @@ class Shop:
         elif fault == "duplicate" and place in self._last:
             records.append((self._last[place], at_ms))
         else:
-            self._event(place, f"c{number}-{random.randrange(CUSTOMERS)}", at_ms)
+            is_waiting = topic == "clicks" and random.random() < WAITING_SHARE
+            customer = f"w{number}-{random.randrange(WAITERS)}" if is_waiting else ""
+            self._event(place, customer or f"c{number}-{random.randrange(CUSTOMERS)}", at_ms)
 
     def _event(self, place: Place, customer: str, at_ms: int) -> None:
         topic, random = place[0], self.chance.random
@@ -98,7 +103,10 @@ class Shop:
         self.count += 1
         counted = self.counted[place][customer]
         event: dict[str, object] = {"id": event_id, "customer_id": customer, "at_ms": at_ms}
-        if topic == "clicks":
+        if waiting.is_waiting(customer):
+            event |= {"type": "click", "action": random.choice(waiting.ACTIONS)}
+            event["session_id"] = random.choice(waiting.SESSIONS)
+        elif topic == "clicks":
             event |= {"type": "click", "action": "view"}
         elif topic == "service":
             event |= {"type": "service", "action": "contact"}
@@ -157,6 +165,16 @@ class Shop:
             for position, cause in counted.causes
             if position < end
         ]
+
+    def waited(self, number: int, first: int, end: int) -> list[dict[str, Any]]:
+        """The events of who waits for a time, at these positions."""
+        found = []
+        for position in range(first, end):
+            if ("clicks", number, str(position)) not in self.poison:
+                event = msgspec.json.decode(self.log["clicks", number][position][0])
+                if waiting.is_waiting(event["customer_id"]):
+                    found.append(event)
+        return found
 
     def ends(self, number: int) -> dict[str, str]:
         """The positions after everything."""

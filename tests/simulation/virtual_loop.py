@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from streams.clock import SystemClock
 
-START_MS: Final = 1_714_564_800_000
+START_MS: Final = 1_714_564_796_000  # four seconds before noon, UTC
 
 
 class _Selector:

@@ -48,6 +48,8 @@ class Wire:
     meanwhile: Callable[[], None]
     """Let another process have a turn."""
     is_up: bool = True
+    lates_count: int = 0
+    """How often something was carried out that its sender had given up."""
     lives: int = 0
     """Of Redis; what was connected to an earlier one is broken."""
     owners: dict[str, Owner] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Wire:
         def arrive() -> None:
             if lives == self.lives:
                 self.note(session.who, "late commands arrive")
+                self.lates_count += 1
                 work()
 
         delay_ms = self.chance.random.randint(1, LATE_MS_MAX)

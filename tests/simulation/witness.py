@@ -3,6 +3,8 @@
 Promise   Whatever breaks a promise is accused at the write that breaks it:
             each event counts once      views say what the log holds before the fence's positions
             each action once per cause  what is decided up to the fence, from a reading of the log
+            each timer once, and in time  what had to fire by the clock of who fired, and nothing else
+            no timer is forgotten       the index has who waits, at their time or before it
             the fence goes on           epochs rise, commits come one by one, positions never go back
             a zombie writes nothing     who writes to a shard owns it at that moment
             nothing is lost             an outbox entry goes only when all its actions are recorded
@@ -11,9 +13,8 @@ How       Reads JSON and counts (shop.py); nothing of the engine is asked. When 
           what was decided; what was delivered stays.
 """
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,10 +24,10 @@ from tests.simulation.memory_commands import Data, hash_of
 from tests.simulation.memory_receiver import MemoryReceiver
 from tests.simulation.memory_redis import MemoryRedis, Session
 from tests.simulation.shop import SHARDS, TOPICS, Cause, Shop
+from tests.simulation.timekeeper import Timekeeper
+from tests.simulation.waiting import is_waiting
+from tests.simulation.writes import KEY, cause_of, named, only_cleans
 
-KEY: Final = re.compile(
-    rb"rapport:\{(\d+)\}:(fence|row|customer|outbox|relay|actions)(.*)", re.DOTALL
-)
 ENDED: Final = {"delivered", "given_up", "rejected", "disabled", "stale", "withheld"}
 
 decode: Final = msgspec.json.decode
@@ -51,24 +52,42 @@ class Witness:
     """Who claimed with a nonce."""
     decided: list[Decided] = field(default_factory=list)
     commits_count: int = 0
+    waiting: Timekeeper = field(default_factory=Timekeeper)
 
     # ---- while it goes on
 
     def wrote(self, session: Session, keys: list[bytes], words: Sequence[bytes]) -> None:
         before = session.redis.past[-1][1]
-        if _only_cleans(session.redis.data, keys, words):
+        if only_cleans(session.redis.data, keys, words):
             return
-        for number, kind, _ in _named(keys):
+        for number, kind, _ in named(keys):
+            if kind == "timers":
+                if words[0] == b"ZREM" or b"XX" in words:
+                    self._relayed(session, number, kind)
+                self._indexed(session.redis.data, number)
+                return
             if kind == "fence":
                 self._fence(session, number, before, keys)
+                self._indexed(session.redis.data, number)
                 return
             self._relayed(session, number, kind)
         if words[0] == b"DEL":
             for key in keys:
                 self._settled(session.redis.data, key, before.get(key))
 
-    def went_back(self, writes_count: int) -> None:
-        self.decided = [each for each in self.decided if each.at_write <= writes_count]
+    def fires(self, who: str, number: int, until_ms: int) -> None:
+        """A process fires the timers of a shard that are due by then; its commit comes later."""
+        self.waiting.untils[who, number] = until_ms
+
+    def went_back(self, redis: MemoryRedis) -> None:
+        self.decided = [each for each in self.decided if each.at_write <= redis.writes_count]
+        self.waiting.went_back(redis.writes_count)
+        for number in range(SHARDS):
+            self._indexed(redis.data, number)
+
+    def _indexed(self, data: Data, number: int) -> None:
+        for customer in self.waiting.forgotten(data, number):
+            self.accuse(f"{customer} waits, and the index of timers does not say so")
 
     def _fence(self, session: Session, number: int, before: Data, keys: list[bytes]) -> None:
         key = b"rapport:{%d}:fence" % number
@@ -116,7 +135,12 @@ class Witness:
                 if letter in self.shop.poison and letter not in self.letters:
                     self.accuse(f"{letter} is passed, and is no dead letter")
         data = session.redis.data
-        for _, kind, name in _named(keys):
+        places = [int(each["offsets"].get("clicks", "0")) for each in (old, new)]
+        events = self.shop.waited(number, *places)
+        is_fired = len(keys) > 1 and new["offsets"] == old["offsets"]
+        self.waiting.committed(session.who, number, events, is_fired=is_fired)
+        self.waiting.keep(number, session.redis.writes_count)
+        for _, kind, name in named(keys):
             if kind == "customer":
                 view = data[b"rapport:{%d}:customer%b" % (number, name)]
                 assert isinstance(view, bytes)
@@ -125,7 +149,7 @@ class Witness:
                 entry = data[b"rapport:{%d}:outbox%b" % (number, name)]
                 assert isinstance(entry, bytes)
                 self._entry(session, number, int(name[1:]), decode(entry), (old, new))
-        causes = self.shop.causes(number, new["offsets"])
+        causes = self.shop.causes(number, new["offsets"]) + self.waiting.causes(number)
         if len(causes) != self._decided_count(number):
             self._causes(number, causes)
 
@@ -141,6 +165,11 @@ class Witness:
             self.accuse(f"entry {sequence} of shard {number} comes after {fences[0]['outbox']}")
         self.decided.append(Decided(session.redis.writes_count, number, actions))
         self.receiver.committed |= {action["id"] for action in actions}
+        self.receiver.early |= {
+            action["id"]
+            for action in actions
+            if (number, action["customer_id"]) in self.waiting.hasty
+        }
 
     def _view(
         self, number: int, customer: str, view: dict[str, Any], offsets: dict[str, str]
@@ -157,10 +186,10 @@ class Witness:
 
     def _settled(self, data: Data, key: bytes, entry: object) -> None:
         """An outbox entry goes: each of its actions must be on record."""
-        named = KEY.fullmatch(key)
-        if named is None or named[2] != b"outbox" or not isinstance(entry, bytes):
+        found = KEY.fullmatch(key)
+        if found is None or found[2] != b"outbox" or not isinstance(entry, bytes):
             return
-        prefix = b"rapport:{%b}:actions" % named[1]
+        prefix = b"rapport:{%b}:actions" % found[1]
         records, waiting = hash_of(data, prefix), hash_of(data, prefix + b":waiting")
         for action in decode(entry):
             name = action["id"].encode()
@@ -186,13 +215,15 @@ class Witness:
                 missing += max(0, int(wanted["events_count"]) - found)
                 surplus += max(0, found - int(wanted["events_count"]))
                 self._view(number, customer, {**dict.fromkeys(wanted, 0), **view}, ends)
-            lost, double = self._causes(number, self.shop.causes(number, ends))
+            causes = self.shop.causes(number, ends) + self.waiting.causes(number)
+            lost, double = self._causes(number, causes)
             missing, surplus = missing + lost, surplus + double
             missing += self._delivered(redis, number)
         delivered = len(self.receiver.bodies)
         extra = self.receiver.bodies.keys() - {
             action["id"] for each in self.decided for action in each.actions
         }
+        extra -= self.receiver.early
         for action_id in sorted(extra):
             self.accuse(f"action {action_id} was delivered, and is not decided")
         if set(self.letters) != self.shop.poison:
@@ -223,7 +254,7 @@ class Witness:
         actions = [
             action for each in self.decided if each.number == number for action in each.actions
         ]
-        found = [_cause(action) for action in actions]
+        found = [cause_of(action) for action in actions]
         missing, surplus = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
         for cause in missing.elements():
             self.accuse(f"missing action: {cause}")
@@ -231,7 +262,8 @@ class Witness:
             self.accuse(f"action too many: {cause}")
         if len({action["id"] for action in actions}) < len(actions) and not surplus:
             self.accuse(f"shard {number} has decided two actions with one id")
-        for customer in {each[0] for each in wanted} if not (missing or surplus) else ():
+        others = {each[0] for each in wanted if not is_waiting(each[0])}
+        for customer in others if not (missing or surplus) else ():
             ours = [each[2] for each in found if each[0] == customer]
             if ours != sorted(ours, key=lambda event_id: int(event_id[1:])):
                 self.accuse(
@@ -246,27 +278,3 @@ class Ending:
     delivered: int
     missing: int
     surplus: int
-
-
-def _only_cleans(data: Data, keys: Sequence[bytes], words: Sequence[bytes]) -> bool:
-    """Whether an index loses what no record confirms; anybody who looks there may do that."""
-    tag, _, name = keys[0].partition(b":actions:")
-    if words[0] == b"HDEL" and name == b"lanes":
-        return True
-    waiting = hash_of(data, tag + b":actions:waiting")
-    return (
-        words[0] == b"ZREM"
-        and name.startswith(b"due:")
-        and not any(each in waiting for each in words[2:])
-    )
-
-
-def _cause(action: dict[str, Any]) -> Cause:
-    return (action["customer_id"], action["rule"], action["cause"], action["target"]["name"])
-
-
-def _named(keys: Sequence[bytes]) -> Iterator[tuple[int, str, bytes]]:
-    for key in keys:
-        found = KEY.fullmatch(key)
-        if found is not None:
-            yield int(found[1]), found[2].decode(), found[3]
