@@ -145,6 +145,13 @@ class _Profiles:
             self.table.insert(missing, blobs, _layout, customer_ids)
         self._changed.update(dict.fromkeys(customer_ids))
 
+    def parts(self, customer_ids: list[str]) -> Iterator[list[str]]:
+        """These customers, as many at once as a table has room for, with their rows in it."""
+        for first in range(0, len(customer_ids), RECORDS_MAX):
+            part = customer_ids[first : first + RECORDS_MAX]
+            self.load(part)
+            yield part
+
     def pack(self) -> None:
         """Pack what has changed, so that the table may drop it."""
         names = list(self._changed)
@@ -212,10 +219,7 @@ def replay(
             watchers.progress(totals.read)
     if engine.rule_plan.has_timers:
         end_ms = totals.newest_ms if until_ms is None else until_ms
-        known = list(totals.bands)
-        for first in range(0, len(known), RECORDS_MAX):
-            part = known[first : first + RECORDS_MAX]
-            profiles.load(part)
+        for part in profiles.parts(list(totals.bands)):
             take(fire_until(engine, profiles.table, part, end_ms, SHARD, observe, encode=keep))
     if keep:
         profiles.pack()

@@ -155,9 +155,7 @@ def run(
     marks = [perf_counter_ns()]
 
     # 1
-    slots = _columns(engine, table, buffers, decoded)
-    if are_timers:
-        buffers.id_hashes[:count] = TIMER
+    slots = _columns(engine, table, buffers, decoded, are_timers=are_timers)
     run_program(programs[Stage.EVENT], registers, count)
     marks.append(perf_counter_ns())
 
@@ -174,9 +172,9 @@ def run(
 
     # 4
     run_program(programs[Stage.SCORE], registers, count)
-    verdicts = evaluate(engine.rule_plan, registers, table.whole_rows, buffers.judged, count)
-    bounds = engine.rule_plan.bound
-    actions, causes = actions_of(bounds, verdicts.fires, registers, events, shard)
+    rules = engine.rule_plan
+    verdicts = evaluate(rules, registers, table.whole_rows, buffers.judged, count)
+    actions, causes = actions_of(rules.bound, verdicts.fires, registers, events, shard)
     marks.append(perf_counter_ns())
     if observe is not None:
         observe(Observed(events, registers, status[:count], verdicts.fires, are_timers))
@@ -184,14 +182,11 @@ def run(
     # 5
     states: list[int] = status[:count].tolist()
     last = _last_events(slots, states) if encode else {}
-    changed_ids, rows, views = _changed(engine, table, buffers, decoded.customer_ids, last)
+    changed = _changed(engine, table, buffers, decoded.customer_ids, last)
     dead = late_letters(records, decoded, states, buffers.now_ms.tolist()) if LATE in states else []
     marks.append(perf_counter_ns())
     return Outcome(
-        changed_ids,
-        rows,
-        views,
-        _dues_ms(engine, table, list(last)),
+        *changed,
         actions,
         causes,
         dead,
@@ -203,7 +198,9 @@ def run(
     )
 
 
-def _columns(engine: Engine, table: Table, buffers: _Buffers, decoded: Decoded) -> list[int]:
+def _columns(
+    engine: Engine, table: Table, buffers: _Buffers, decoded: Decoded, *, are_timers: bool
+) -> list[int]:
     """Fill the event registers and the kernels' columns; the rows of the events."""
     events, columns = decoded.events, decoded.columns
     count = len(events)
@@ -211,7 +208,7 @@ def _columns(engine: Engine, table: Table, buffers: _Buffers, decoded: Decoded) 
     buffers.slots[:count] = slots
     if columns is None:
         buffers.times_ms[:count] = [event.at_ms for event in events]
-        buffers.id_hashes[:count] = id_hashes(events)
+        buffers.id_hashes[:count] = TIMER if are_timers else id_hashes(events)
     else:
         buffers.times_ms[:count] = columns.at_ms
         buffers.id_hashes[:count] = columns.id_hashes
@@ -251,8 +248,8 @@ def _changed(
     buffers: _Buffers,
     customer_ids: Sequence[str],
     last: dict[int, int],
-) -> tuple[list[str], list[bytes], list[bytes]]:
-    """Customers whose rows changed, their packed rows, and their views."""
+) -> tuple[list[str], list[bytes], list[bytes], list[int]]:
+    """Customers whose rows changed, their packed rows, their views, and when their timers are due."""
     ids = [customer_ids[index] for index in last.values()]
     rows = engine.packer.pack(table.whole_rows, np.array(list(last), dtype=np.int64))
     views = engine.scores.views(
@@ -263,7 +260,7 @@ def _changed(
         ids,
         np.array(list(last.values()), dtype=np.int64),
     )
-    return ids, rows, views
+    return ids, rows, views, _dues_ms(engine, table, list(last))
 
 
 def _last_events(slots: list[int], states: list[int]) -> dict[int, int]:
