@@ -104,6 +104,12 @@ class Process:
             around.loop.create_task(self._relay.run()),
             around.loop.create_task(self._live()),
         ]
+        for each in self._tasks:
+            each.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.around.accuse(f"{self.name} ends by itself: {error!r}")
 
     # ---- life and death
 

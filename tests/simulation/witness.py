@@ -137,7 +137,8 @@ class Witness:
         data = session.redis.data
         places = [int(each["offsets"].get("clicks", "0")) for each in (old, new)]
         events = self.shop.waited(number, *places)
-        is_fired = len(keys) > 1 and new["offsets"] == old["offsets"]
+        has_rows = any(kind == "row" for _, kind, _ in named(keys))
+        is_fired = has_rows and new["offsets"] == old["offsets"]
         self.waiting.committed(session.who, number, events, is_fired=is_fired)
         self.waiting.keep(number, session.redis.writes_count)
         for _, kind, name in named(keys):
