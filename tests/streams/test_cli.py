@@ -12,20 +12,8 @@ from click.testing import CliRunner, Result
 from streams.cli import main
 
 COMMANDS = (
-    *(
-        "up",
-        "worker",
-        "gateway",
-        "relay",
-        "ingest",
-        "replay",
-        "customer",
-        "why",
-        "rules",
-        "topics",
-        "dlq",
-    ),
-    *("endpoints", "schema", "doctor", "bench"),
+    *("up", "worker", "gateway", "relay", "ingest", "replay", "customer", "why", "rules"),
+    *("topics", "dlq", "endpoints", "schema", "doctor", "bench"),
 )
 GOOD = """
 [rule.first-order]
