@@ -108,6 +108,10 @@ Rules and models, while running:
 
 loader              files to an engine
 rulebook            the engine in force, and how another takes its place
+controls            what people, and the guard, have said about rules while they run
+controls_redis      that in Redis, with its history; changed by who has read it
+controlled          what files say and what was said by command, in one engine
+guard               whether a rule does far more than was expected of it
 kernels             imported late, with a word to who waits for the compiler
 
 Why a rule has fired, or has not:
