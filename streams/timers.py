@@ -81,7 +81,7 @@ class Timers:
         self._watch = watch
         self._key = Keys.of(watch.number).timers
         # No entry is due before that; None: there is none.
-        self.next_ms = self._first(connection.call("ZRANGE", self._key, 0, 0, "WITHSCORES"))
+        self.next_ms = self._first(connection.ask([("ZRANGE", self._key, 0, 0, "WITHSCORES")])[0])
 
     def command(self, entries: Entries) -> Command | None:
         """What writes these entries; an earlier one stays as it is."""

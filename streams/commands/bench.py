@@ -9,7 +9,7 @@ import click
 
 from streams.commands.options import Problems, as_json, fail
 
-NAMES: Final = ("step", "reference", "latency")
+NAMES: Final = ("step", "reference", "latency", "timers")
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -43,7 +43,15 @@ def latency(*, as_json: bool) -> None:
     _run("latency", as_json=as_json)
 
 
-def _run(name: str, *, as_json: bool) -> None:
+@bench.command(short_help="A million pending timers, and 10,000 in one second.")
+@click.option("--save", is_flag=True, help="Also write the figures to benchmarks/results.")
+@as_json
+def timers(*, save: bool, as_json: bool) -> None:
+    """A million pending timers: memory, cost, and how late 10,000 are that come due in one second."""
+    _run("timers", as_json=as_json, save=save)
+
+
+def _run(name: str, *, as_json: bool, **options: bool) -> None:
     file = CHECKOUT / "benchmarks" / f"{name}.py"
     if not file.exists():
         fail(
@@ -53,5 +61,5 @@ def _run(name: str, *, as_json: bool) -> None:
     if str(CHECKOUT) not in sys.path:
         sys.path.insert(0, str(CHECKOUT))
     module: Any = importlib.import_module(f"benchmarks.{name}")
-    if module.main(json_out=as_json):
+    if module.main(json_out=as_json, **options):
         raise Problems("")

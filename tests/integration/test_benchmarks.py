@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import latency, reference
+from benchmarks import latency, reference, timers
 from tests.machine import KAFKA_JARS, java, require
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -48,6 +48,19 @@ def test_every_event_is_seen_in_redis_and_every_webhook_is_received(
         assert 0 < found["p50"] <= found["p99"] <= found["p99.9"] <= found["max"]
     assert told["cpu_us_per_event"] > 0
     assert 0 < told["observer_cpu_share"] < 1
+
+
+def test_every_timer_that_comes_due_is_seen_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A timer that was left out would be the late one."""
+    timers.main(json_out=True, counts=timers.Counts(pending=5_000, due=400))
+    told = json.loads(capsys.readouterr().out)
+
+    assert told["lateness_ms"]["count"] == 400
+    assert (
+        0 <= told["lateness_ms"]["min"] <= told["lateness_ms"]["p99"] <= told["lateness_ms"]["max"]
+    )
+    assert told["pending"]["redis_bytes_per_timer"] > 0
+    assert 0 <= told["idle_worker_cpu_share"] < 1
 
 
 @pytest.fixture(scope="module")

