@@ -133,7 +133,7 @@ class Shard:
         if outcome.actions and self._stale_ms is not None:
             actions = judged(outcome.actions, outcome.causes, records, decoded, self._stale_ms)
             outcome = replace(outcome, actions=actions)
-        entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms)
+        entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms) if observe else []
         dead = [*decoded.dead, *outcome.dead]
         return Work(self, offsets, records.times_ms, outcome, dead, entries, fired_ms)
 

@@ -49,6 +49,8 @@ def needed(
     >>> needed(["new", "earlier", "later", "over"], [5, 5, 5, 0], {"earlier": 9, "later": 2, "over": 3})
     [('new', 5), ('earlier', 5)]
     """
+    if not any(dues_ms):
+        return []
     return [
         (customer_id, due_ms)
         for customer_id, due_ms in zip(customer_ids, dues_ms, strict=True)

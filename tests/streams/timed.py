@@ -1,0 +1,100 @@
+"""What the tests of timers share: a shard on a Redis in memory, clicks, and the index."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from processors.batch import Origin, Records
+from streams.claimer import Claimer
+from streams.keys import Keys
+from streams.shard import Shard
+from streams.store import StoreAddress
+from streams.work import Ports, Work
+from tests.replaying import engine_of
+from tests.simulation.memory_commands import Scores
+from tests.simulation.test_rollbacks import Calm
+from tests.simulation.virtual_loop import START_MS
+from tests.simulation.world import World, installed
+
+KEYS = Keys.of(0)
+SILENCE_MS = 1_000
+STALE_MS = 60_000
+CART = """
+[rule.cart]
+sequence = ["click.add_to_cart", "no click.checkout within 1s"]
+then = [{ webhook = "crm" }]
+"""
+PLAIN = """
+[rule.other]
+on = "click.search"
+then = [{ webhook = "crm" }]
+"""
+
+
+@contextmanager
+def timed_world() -> Iterator[World]:
+    """A world of the simulation without faults, and with one rule that waits."""
+    with installed(0) as world:
+        world.chance.is_calm = True
+        world.redis.wrote = lambda *_: None
+        world.engine = engine_of(CART)
+        yield world
+        world.loop.close()
+
+
+@contextmanager
+def claimed(world: World, name: str = "one") -> Iterator[Shard]:
+    world.wire.owners[name] = Calm(name)
+    ports = Ports(
+        dead_letters=None,  # type: ignore[arg-type]  # there are none
+        committed=lambda *_: None,
+        stored=lambda *_: None,
+        rolled_back=lambda *_: None,
+    )
+    claimer = Claimer(
+        StoreAddress(path=name), lambda: world.engine, ports, lambda: START_MS, STALE_MS
+    )
+    shard = claimer(0, 0)
+    try:
+        yield shard
+    finally:
+        shard.close()
+
+
+def clicks(*events: tuple[str, str, int]) -> Records:
+    """Customer, action and when, in ms since the start."""
+    values: list[bytes | None] = [
+        msgspec.json.encode(
+            {
+                "id": f"{customer}-{action}-{at_ms}",
+                "type": "click",
+                "action": action,
+                "customer_id": customer,
+                "at_ms": START_MS + at_ms,
+            }
+        )
+        for customer, action, at_ms in events
+    ]
+    return Records(
+        values,
+        [START_MS] * len(values),
+        lambda index: Origin("clicks", 0, str(index), None, (), START_MS),
+    )
+
+
+def fold(shard: Shard, *events: tuple[str, str, int]) -> None:
+    shard.step(clicks(*events), {"clicks": "1"})()
+
+
+def fire(shard: Shard, at_ms: int) -> Work | None:
+    work = shard.fire(START_MS + at_ms)
+    if work is not None:
+        work()
+    return work
+
+
+def index(world: World) -> dict[str, int]:
+    found = world.redis.data.get(KEYS.timers, Scores())
+    assert isinstance(found, Scores)
+    return {name.decode(): int(due_ms) - START_MS for name, due_ms in found.items()}
