@@ -98,7 +98,7 @@ def _is_idle(whole: Integers, table: Integers, rule: int, registers: Floats, eve
     held = whole[table[rule, STATE_AT]] & 1
     if (registers[table[rule, CONDITION], event] != 0.0) != (held != 0):
         return False
-    return table[rule, FOR_AT] < 0 or whole[table[rule, FOR_AT]] == 0
+    return bool(table[rule, FOR_AT] < 0 or whole[table[rule, FOR_AT]] == 0)
 
 
 @compiled(

@@ -127,10 +127,14 @@ Without services:
 
 replay              the engine over a history, on the event clock
 features            one row an event, with its features: training data
+backtest            what rules would have done over a history
+foretold            how well fires foretell an outcome
+ranking             how well scores put what is bad in front
 
 What operators see:
 
 metrics             everything that Prometheus is told
+rule_metrics        those of rules as a whole: in force, reloaded, paused
 makers              what all metrics have in common
 buckets             what their histograms count under
 tally               counters that take a whole batch at once

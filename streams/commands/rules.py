@@ -20,6 +20,8 @@ from streams.commands.options import (
     settings_options,
     stdout,
 )
+from streams.commands.rules_backtest import backtest
+from streams.commands.rules_test import test
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,6 +106,10 @@ def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: b
         fail(f"{url}: {answer.get('detail') or status}")
     else:
         click.echo(f"in force: {counted(len(answer['rules']), 'rule')} of {answer['place']}")
+
+
+rules.add_command(backtest)
+rules.add_command(test)
 
 
 def _engine(settings: Settings, place: Path | None) -> "Engine":

@@ -36,7 +36,7 @@ ACTIONS = 50_000
 KILLS = 20
 RATE = 900.0
 PARTITIONS = 4
-WAIT_SECONDS_MAX = 90.0
+WAIT_SECONDS_MAX = 240.0
 FIRST = 40  # orders before the first kill: by then all have started
 QUIET_SECONDS = 6.0  # naively nothing says when it is done: this long without a request
 

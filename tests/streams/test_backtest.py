@@ -1,0 +1,198 @@
+"""Backtests: what rules would have done, and what that is worth."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from streams import backtest as module
+from streams.backtest import BacktestError, Judging, Report, backtest, compare
+from streams.cli import main
+from streams.foretold import Fired, Lead, foretold
+from streams.ranking import average_precision
+from tests.replaying import engine_of
+from tests.streams.replay_rows import HOUR_MS, NOW_MS, START_MS, ListSource
+
+DAY_MS = 24 * HOUR_MS
+DEAR = """
+[rule.dear]
+on = "order.placed"
+when = "amount > 50"
+reason = "{amount:.0f}"
+cooldown = "2h"
+then = [{ log = "x" }]
+
+[rule.any]
+on = "order.placed"
+then = [{ log = "x" }]
+"""
+
+
+def happened(number: int, hour: float, action: str, customer: str, **fields: object) -> bytes:
+    told = {"id": f"e{number}", "type": "order", "action": action, "customer_id": customer}
+    return msgspec.json.encode({**told, "at_ms": START_MS + round(hour * HOUR_MS), **fields})
+
+
+HISTORY = [
+    happened(0, 0, "placed", "ann", amount=60.0, order_id="a"),
+    happened(1, 1, "placed", "ann", amount=70.0, order_id="b"),
+    happened(2, 2, "placed", "bob", amount=60.0, order_id="c"),
+    happened(3, 30, "placed", "bob", amount=10.0, order_id="d"),
+    happened(4, 31, "placed", "eve", amount=99.0, order_id="e"),
+    happened(5, 40, "chargeback", "ann", amount=60.0, order_id="a"),
+    happened(6, 50, "chargeback", "bob", amount=10.0, order_id="d"),
+]
+
+
+def judged(judging: Judging, *rules: str) -> Report:
+    engine = engine_of(*(rules or (DEAR,)))
+    return backtest(ListSource(HISTORY), engine, NOW_MS, judging, lambda _rows: None)[0]
+
+
+def test_it_says_what_each_rule_would_have_done() -> None:
+    """A day with how many fires, for whom, and what was held back."""
+    report = judged(Judging())
+    dear = report.rules["dear"]
+
+    assert (report.events_read, report.fires, report.customers) == (7, 8, 3)
+    assert dear.fires == 3
+    assert dear.customers == 3
+    assert dear.fires_per_day == {"2023-11-14": 1, "2023-11-15": 1, "2023-11-16": 1}
+    assert dear.suppressed == {"cooldown": 1}
+    assert [each["reason"] for each in dear.samples] == ["60", "60", "99"]
+    assert dear.foretold is None
+
+
+def test_the_time_before_only_fills_profiles() -> None:
+    """Else every rule looks best in the days in which it knows nobody."""
+    report = judged(Judging(from_ms=START_MS + 20 * HOUR_MS, until_ms=START_MS + 31 * HOUR_MS))
+
+    assert {name: each.fires for name, each in report.rules.items()} == {"dear": 0, "any": 1}
+    assert judged(Judging(since_ms=21 * HOUR_MS)).rules["any"].fires == 2
+
+
+def test_fires_are_held_beside_the_outcome_of_their_own_order() -> None:
+    """That ann was defrauded says nothing of her other order."""
+    dear = (
+        judged(Judging(outcome="order.chargeback", within_ms=45 * HOUR_MS)).rules["dear"].foretold
+    )
+
+    assert dear is not None
+    assert (dear.right, dear.outcomes, dear.foretold) == (1, 2, 1)
+    assert (dear.precision, dear.recall) == (0.3333, 0.5)
+    assert dear.lead_time == Lead(144_000.0, 144_000.0, 144_000.0)
+
+
+def test_an_outcome_that_comes_too_late_was_not_foretold() -> None:
+    """A rule that is right one day is right about nothing."""
+    dear = (
+        judged(Judging(outcome="order.chargeback", within_ms=39 * HOUR_MS)).rules["dear"].foretold
+    )
+
+    assert dear is not None
+    assert (dear.right, dear.recall) == (0, 0.0)
+
+
+def test_without_an_order_the_customer_counts() -> None:
+    """A timer names no order, and some outcomes do not."""
+    fires = [Fired(0, "ann", None, 10), Fired(0, "bob", "o", 10), Fired(0, "eve", None, 10)]
+    outcomes = [Fired(-1, "ann", "x", 20), Fired(-1, "bob", None, 20), Fired(-1, "zoe", None, 20)]
+    found = foretold(fires, outcomes, 100)
+
+    assert (found.right, found.foretold, found.outcomes) == (2, 2, 3)
+
+
+def test_units_are_ranked_by_how_many_rules_fire() -> None:
+    """Orders a and d were bad: one has two fires, the other one."""
+    report = judged(
+        Judging(outcome="order.chargeback", within_ms=90 * DAY_MS, units="order.placed")
+    )
+
+    assert report.average_precision == average_precision(
+        [2, 1, 2, 1, 2], [True, False, False, True, False]
+    )
+    assert report.precision == 0.375
+
+
+def test_other_rules_reach_other_customers() -> None:
+    """What a change of rules changes are people, not numbers."""
+    engines = [engine_of(text) for text in (DEAR, DEAR.replace("amount > 50", "amount > 80"))]
+    one, other = (
+        backtest(ListSource(HISTORY), engine, NOW_MS, Judging(), lambda _rows: None)
+        for engine in engines
+    )
+    found = compare(one, other)["dear"]
+
+    assert found == {
+        "fires_here": 3,
+        "fires_there": 1,
+        "both": 1,
+        "only_here": 2,
+        "only_there": 0,
+        "only_here_customers": ["ann", "bob"],
+        "only_there_customers": [],
+    }
+
+
+def test_too_many_fires_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that fires at each click must not fill the memory."""
+    monkeypatch.setattr(module, "FIRES_MAX", 3)
+    with pytest.raises(BacktestError, match="cooldown"):
+        judged(Judging())
+
+
+def test_the_command_prints_json_and_tables(tmp_path: Path) -> None:
+    """Scripts read the one, people the other."""
+    (tmp_path / "history.jsonl").write_bytes(b"\n".join(HISTORY) + b"\n")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "dear.toml").write_text(DEAR)
+    call = [
+        "rules",
+        "backtest",
+        str(tmp_path / "history.jsonl"),
+        "--rules",
+        str(tmp_path / "rules"),
+    ]
+    call += ["--outcome", "order.chargeback", "--against", str(tmp_path / "rules")]
+    shown = CliRunner().invoke(main, call)
+    told = json.loads(CliRunner().invoke(main, [*call, "--json"]).stdout)
+
+    assert shown.exit_code == 0
+    assert "8 fires for 3 customers" in shown.stdout
+    assert told["rules"]["dear"]["foretold"]["outcomes"] == 2
+    assert told["against"]["dear"]["both"] == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--since", "soon", "is no duration; as in 30d"),
+        ("--judge-from", "yesterday", "is no time; as in 2026-08-08"),
+        ("--outcome", "chargeback", "names no events; as in order.chargeback"),
+        ("--units", "order.placed", "name one"),
+    ],
+)
+def test_a_mistake_in_the_call_is_told(tmp_path: Path, option: str, value: str, says: str) -> None:
+    """With the mend, and exit code 2."""
+    file = tmp_path / "history.jsonl"
+    file.write_bytes(HISTORY[0] + b"\n")
+    found = CliRunner().invoke(main, ["rules", "backtest", str(file), option, value])
+
+    assert found.exit_code == 2
+    assert says in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("scores", "bad", "expected"),
+    [
+        ([0.9, 0.8, 0.7, 0.6], [True, True, False, False], 1.0),
+        ([0.1, 0.4, 0.35, 0.8], [False, False, True, True], 0.8333),
+        ([1, 1, 1, 1], [True, False, False, False], 0.25),
+        ([1, 2], [False, False], None),
+    ],
+)
+def test_average_precision(scores: list[float], bad: list[bool], expected: float | None) -> None:
+    """The second is the example of scikit-learn's own page."""
+    assert average_precision(scores, bad) == expected
