@@ -43,11 +43,11 @@ def load(files: Mapping[str, bytes], names: Mapping[str, Named]) -> RuleSet:
     rules: dict[str, Rule | None] = {}
     places: dict[str, str] = {}
     for file in sorted(files):
-        found = _document(file, files[file], problems)
+        found = document(file, files[file], problems)
         if found is None:
             continue
-        document, where = found
-        for name, table in _tables(document, where, problems).items():
+        values, where = found
+        for name, table in _tables(values, where, problems).items():
             span = where.keys.get(("rule", name), Span(0, 0))
             if name in places:
                 message = f"there is another rule `{name}`, in {places[name]}"
@@ -83,9 +83,10 @@ def _too_many_runs(rules: Sequence[Rule]) -> list[Problem]:
     return [Problem("", 0, 0, message, mend)]
 
 
-def _document(
+def document(
     file: str, data: bytes, problems: list[Problem]
 ) -> tuple[dict[str, object], Positions] | None:
+    """What TOML says in a file, and where; None, and a problem noted, where it is none."""
     if len(data) > FILE_BYTES_MAX:
         message = f"the file has {len(data)} bytes, at most {FILE_BYTES_MAX} are allowed"
         problems.append(Problem(file, 0, 0, message, "split it into several files"))

@@ -128,6 +128,10 @@ Without services:
 replay              the engine over a history, on the event clock
 features            one row an event, with its features: training data
 backtest            what rules would have done over a history
+rule_tests          tests of rules, run, and what of them fails
+rule_cases          test files to cases: events at times, and fires
+rule_case_keys      the keys of test files, and the places of mistakes
+rule_coverage       what tests have shown of rules and their clauses
 foretold            how well fires foretell an outcome
 ranking             how well scores put what is bad in front
 

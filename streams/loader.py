@@ -29,6 +29,7 @@ from streams.step import Engine, run
 
 FILES_MAX: Final = 1_000
 ENDING: Final = ".toml"
+TESTS_ENDING: Final = ".test.toml"  # beside rule files, and none of them
 
 Fingerprint = tuple[tuple[str, int, int], ...]  # name, time of change and size of each file
 
@@ -51,7 +52,7 @@ class Sources:
 
     def fingerprint(self) -> Fingerprint:
         """What changes when a file is written, added or removed. Raises as `engine` does."""
-        paths = [*_rule_paths(self.place), *([] if self.model is None else [self.model])]
+        paths = [*rule_paths(self.place), *([] if self.model is None else [self.model])]
         try:
             stats = [(str(path), path.stat()) for path in paths]
         except OSError as error:
@@ -91,11 +92,7 @@ class Sources:
 
     def read_rules(self, model: Model) -> RuleSet:
         """The rules alone, as this model lets them be written. Raises as `engine` does."""
-        builder = PlanBuilder(
-            duplicates_kept=model.admit.duplicates_kept, lateness_ms=model.admit.lateness_ms
-        )
-        Scores.compile(builder, model)
-        return load(_bytes_of(_rule_paths(self.place)), builder.names)
+        return read_files(rule_paths(self.place), model)
 
 
 def packs() -> Path:
@@ -103,18 +100,43 @@ def packs() -> Path:
     return Path(str(importlib.resources.files("rules"))) / "packs"
 
 
-def _rule_paths(place: Path) -> list[Path]:
+def read_files(paths: Iterable[Path], model: Model) -> RuleSet:
+    """The rules of these files, as this model lets them be written.
+
+    Raises:
+        RulesError: Rules with mistakes; all are told.
+        LoadError: A file cannot be read.
+    """
+    builder = PlanBuilder(
+        duplicates_kept=model.admit.duplicates_kept, lateness_ms=model.admit.lateness_ms
+    )
+    Scores.compile(builder, model)
+    return load(_bytes_of(paths), builder.names)
+
+
+def rule_paths(place: Path) -> list[Path]:
+    """The rule files of a folder, or the one file; tests of rules are none.
+
+    Raises:
+        MissingError: There is no such folder.
+        LoadError: It cannot be looked at, or has too many files.
+    """
     try:
         if place.is_file():
             return [place]
         if not place.is_dir():
             raise MissingError(place, "folder of rules")
-        found = sorted(path for path in place.rglob(f"*{ENDING}") if not _is_hidden(path, place))
+        found = [path for path in toml_paths(place) if not path.name.endswith(TESTS_ENDING)]
     except OSError as error:  # a disk that fails, a share that is away, no descriptor left
         raise LoadError(f"{place}: cannot be looked at: {error.strerror}") from error
     if len(found) > FILES_MAX:
         raise LoadError(f"{place}: has {len(found)} rule files, at most {FILES_MAX} are allowed")
     return found
+
+
+def toml_paths(place: Path) -> list[Path]:
+    """All TOML files of a folder, in the order of their names. Raises OSError."""
+    return sorted(path for path in place.rglob(f"*{ENDING}") if not _is_hidden(path, place))
 
 
 def _is_hidden(path: Path, place: Path) -> bool:

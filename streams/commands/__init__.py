@@ -12,6 +12,7 @@ replay     the engine over a history, without services
 customer   one profile, and why it is as it is
 why        why a rule fired for a customer, or did not
 rules      rule files checked, listed, taken into force
+rules_test tests of rules, and what they cover
 rules_backtest what rules would have done over a history
 topics     Kafka's topics made and measured
 dlq        what failed for good, listed and tried again
