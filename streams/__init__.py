@@ -4,6 +4,7 @@ The way in, over HTTP:
 
 web                 routes, and what each answers
 web_reading         what it reads: customers, actions, and why
+web_rules           rules: shown, read anew, and changed
 access              who may use them
 intake              POST /v1/events: 200 only when the events are durable
 inflate             gzip, without believing what it says about its size
@@ -112,6 +113,9 @@ controls            what people, and the guard, have said about rules while they
 controls_redis      that in Redis, with its history; changed by who has read it
 controlled          what files say and what was said by command, in one engine
 guard               whether a rule does far more than was expected of it
+guard_counts        what each rule did, by the hour and by the day
+guard_watch         takes over what was said, and stops rules that do far too much
+rule_life           what people do to a rule while it runs
 kernels             imported late, with a word to who waits for the compiler
 
 Why a rule has fired, or has not:

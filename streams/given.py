@@ -108,6 +108,27 @@ def whole(least: int, most: int) -> Callable[[Given], int]:
     return parse
 
 
+def percentage(one: Given) -> float:
+    """A share such as `10%`, as a fraction; 0 needs no sign."""
+    found = fraction("0%" if str(one.value).strip() == "0" else str(one.value))
+    if found is None:
+        raise ValueError(f'must be a percentage such as "10%", or 0, got {one.value!r}')
+    return found
+
+
+def fraction(words: str) -> float | None:
+    """What a percentage from 0% to 100% means; None where it is none.
+
+    As rules/table.py has it, whose import costs a parser.
+
+    >>> fraction("12.5%"), fraction("101%"), fraction("0.1")
+    (0.125, None, None)
+    """
+    found = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%\s*", words)
+    share = float(found[1]) / 100 if found else 2.0
+    return share if share <= 1 else None
+
+
 def duration(one: Given) -> timedelta | None:
     """A time such as `90m`, `1d` or `2w`; None for "never"."""
     words = str(one.value).strip().lower()

@@ -4,7 +4,7 @@ Promise   An engine is made of a whole model and a whole set of rules, or every 
           with its file and line.
 How       The model that the settings name, else the one that comes along; the rule files of the folder
           that the settings name, else the starter packs. Rules are read with the names of the model's
-          scores.
+          scores. What was said by command is applied to them (controlled.py).
 Limits    FILES_MAX rule files; sizes as rules/load.py and processors/model_file.py have them.
 Not here  Doing it again when the files change: rulebook.py.
 """
@@ -13,6 +13,7 @@ import importlib.resources
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from processors.batch import Origin, Records
@@ -24,6 +25,8 @@ from processors.plan import PlanBuilder
 from processors.scores import Scores
 from rules.load import load
 from rules.ruleset import RuleSet
+from streams.controlled import controlled
+from streams.controls import Controls
 from streams.errors import MissingError, StreamsError
 from streams.step import Engine, run
 
@@ -36,6 +39,14 @@ Fingerprint = tuple[tuple[str, int, int], ...]  # name, time of change and size 
 
 class LoadError(StreamsError):
     """Files that cannot be read, or that ask for more than an engine may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What was read."""
+
+    model: Model
+    rules: RuleSet  # as the files have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +70,29 @@ class Sources:
             raise LoadError(f"{error.filename}: cannot be read: {error.strerror}") from error
         return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
-    def engine(self) -> Engine:
-        """Read and compile everything.
+    def engine(self, controls: Controls = MappingProxyType({})) -> Engine:
+        """Read and compile everything, under these controls. Raises as `read` and `compiled` do."""
+        return self.compiled(self.read(), controls)
+
+    def read(self) -> Files:
+        """Read everything.
 
         Raises:
             RulesError: Rules with mistakes; all are told.
             MissingError: The model file or the folder of rules is not there.
-            LoadError: A file cannot be read, the model has mistakes, or it is all too much.
+            LoadError: A file cannot be read, or the model has mistakes.
         """
         model = self.read_model()
-        rules = self.read_rules(model)
+        return Files(model, self.read_rules(model))
+
+    def compiled(self, files: Files, controls: Controls) -> Engine:
+        """The engine of what was read.
+
+        Raises:
+            LoadError: It is all too much.
+        """
         try:
-            return Engine(model, rules)
+            return controlled(files.model, files.rules, controls)
         except ValueError as error:
             raise LoadError(f"{self.place}: the rules do not fit into one plan: {error}") from error
 
@@ -91,7 +113,7 @@ class Sources:
             raise LoadError(f"{self.model}: {error}") from error
 
     def read_rules(self, model: Model) -> RuleSet:
-        """The rules alone, as this model lets them be written. Raises as `engine` does."""
+        """The rules alone, as this model lets them be written. Raises as `read` does."""
         return read_files(rule_paths(self.place), model)
 
 

@@ -6,7 +6,7 @@ How       Methods are called once a batch, a commit, a delivery or a request, fr
           counted once a batch is a tally (tally.py); the rest is the client library's.
 Limits    Labels have few values: shards, topics, stages, and words of ours. Rules are users' words, so
           only the first RULES_MAX have a series of their own; the others share one.
-Not here  Serving them (web.py).
+Not here  Serving them (web.py). Those of rules as a whole (rule_metrics.py).
 """
 
 from collections import Counter as Count
@@ -27,6 +27,7 @@ from streams.buckets import (
     REQUEST_SECONDS,
 )
 from streams.makers import Makers
+from streams.rule_metrics import RuleMetrics
 from streams.shard_status import ShardStatus
 from streams.tally import FEW
 
@@ -52,6 +53,7 @@ class Metrics:
         self._counter, self._gauge = make.counter, make.gauge
         self._tally, self._histogram = make.tally, make.histogram
         self._gauge("build_info", "Always 1; the label tells", "version").labels(version).set(1)
+        self.rules = RuleMetrics(make)
         self._make_for_batches()
         self._make_for_timers()
         self._make_for_shards()
@@ -218,8 +220,6 @@ class Metrics:
     def _make_for_actions(self) -> None:
         self._fires = self._tally("fires_total", "Times that a rule fired", "rule")
         self._rules_seen: set[str] = set()
-        self._rules = self._gauge("rules", "Rules in force")
-        self._reloads = self._counter("rules_reloads_total", "Reloads of the rules", "result")
         self._actions = self._counter(
             "actions_total", "Attempts to deliver an action", "result", "kind"
         )
@@ -241,14 +241,6 @@ class Metrics:
             if rule not in self._rules_seen and len(self._rules_seen) < RULES_MAX:
                 self._rules_seen.add(rule)
             self._fires.add({rule if rule in self._rules_seen else OTHER_RULES: count})
-
-    def rules(self, count: int) -> None:
-        """Set the number of rules in force."""
-        self._rules.set(count)
-
-    def reloaded(self, result: str) -> None:
-        """Count a reload of the rules: "ok" or "refused"."""
-        self._reloads.labels(result).inc()
 
     def action(self, result: str, kind: str) -> None:
         """Count "delivered", "retry", "rejected", "expired"; "stale" and "withheld" are never tried."""

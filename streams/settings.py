@@ -34,6 +34,7 @@ from streams.given import (
     log,
     matching,
     path,
+    percentage,
     redis,
     secret,
     some_of,
@@ -104,6 +105,8 @@ class Settings:
     session_timeout_ms: int = 10_000
     accept_gap: bool = False  # go on at the log's start where it has lost what the fence wants
     stale_after: timedelta | None = timedelta(days=1)  # see staleness.py; None: never
+    rules_guard_times: int = 5  # see guard.py; 0: never too many fires
+    rules_guard_share: float = 0.1  # the same for customers
     token: str | None = field(default=None, repr=False)
     unsafe: frozenset[str] = frozenset()  # what may be unsafe all the same: dangers.py
     kafka: KafkaAccess = field(default_factory=KafkaAccess)
@@ -278,6 +281,8 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "session_timeout_ms": whole(SESSION_TIMEOUT_MS_MIN, SESSION_TIMEOUT_MS_MAX),
     "accept_gap": flag,
     "stale_after": duration,
+    "rules_guard_times": whole(0, 1_000_000),
+    "rules_guard_share": percentage,
     "token": text,
     "unsafe": some_of(*dangers.NAMES),
     **{f"kafka.{name}": parser for name, parser in KAFKA_PARSERS.items()},

@@ -25,6 +25,7 @@ from streams.claimer import Claimer
 from streams.deliveries import Deliveries, telling
 from streams.endpoints import Outside
 from streams.errors import ServerError, StreamsError
+from streams.guard_watch import GuardWatch
 from streams.inquiry import Inquiry
 from streams.outfit import Outfit
 from streams.ownership import Claims
@@ -34,6 +35,7 @@ from streams.redis_dead_letters import RedisDeadLetters
 from streams.redis_log import RedisLog
 from streams.redis_server import RedisServer
 from streams.relaying import Means, open_relay
+from streams.rule_life import RuleLife
 from streams.safety import check
 from streams.settings import Address, EmbeddedLog, Settings
 from streams.store import Connection, StoreAddress
@@ -53,6 +55,7 @@ class Running:
     appender: RedisAppender
     reader: StoreReader
     log: RedisLog
+    guard: GuardWatch
 
 
 class EndedError(StreamsError):
@@ -75,7 +78,8 @@ async def run(outfit: Outfit, stop: asyncio.Event, started: Callable[[Running], 
     async with AsyncExitStack() as stack:
         server = await _server(outfit.settings, stack)
         running = await _opened(outfit, server, stack, failed)
-        await stack.enter_async_context(beside(failed, outfit.rulebook.watch(stop)))
+        works = (outfit.rulebook.watch(stop), running.guard.watch(stop))
+        await stack.enter_async_context(beside(failed, *works))
         started(running)
         while not stop.is_set():
             if server is not None and not server.is_running():
@@ -113,6 +117,8 @@ async def _opened(
     stack.push_async_callback(connection.close)
     reader = StoreReader(connection, settings.partitions)
     appender = RedisAppender(connection, settings.partitions)
+    guard = outfit.guard(connection)
+    await guard.begin()
     means = Means(
         url,
         settings.endpoints,
@@ -133,12 +139,13 @@ async def _opened(
         why=Inquiry(reader, outfit.rulebook.current, outfit.clock.now_ms),
         rules=outfit.rulebook.told,
         reload=outfit.rulebook.reload,
+        life=RuleLife(connection),
         shards=lambda: log.statuses,
         probes={"redis": reader.probe},
     )
     runner, address = await listening(ports, settings.http, settings.token)
     stack.push_async_callback(runner.cleanup)
-    return Running(address, store, appender, reader, log)
+    return Running(address, store, appender, reader, log, guard)
 
 
 def _prepare(store: StoreAddress, settings: Settings) -> None:
@@ -161,7 +168,7 @@ async def _folding(
     """The log and its thread, as long as the block lasts."""
     loop = asyncio.get_running_loop()
     dead_letters = RedisDeadLetters(Connection(store))
-    ports = ports_of(outfit.metrics, dead_letters, deliveries, outfit.stored)
+    ports = ports_of(outfit.metrics, dead_letters, deliveries, outfit.noted)
     claimer = Claimer(store, outfit.engines, ports, outfit.clock.now_ms, outfit.settings.stale_ms)
     claims = Claims(telling(claimer, deliveries), patience_ms=0)
     log = RedisLog(

@@ -4,7 +4,8 @@ Promise   Every answer is JSON (an error is a problem, see problem.py) except th
           this process has no port for has no route.
 How       aiohttp; handlers are thin: a port answers, the handler writes it down.
 Limits    ACTIONS_LISTED_MAX actions an answer; CONNECTIONS_MAX connections; bodies see intake.py.
-Not here  Ingest (intake.py). Customers, actions and why (web_reading.py). Who may come in (access.py).
+Not here  Ingest (intake.py). Customers, actions and why (web_reading.py). Rules (web_rules.py). Who
+          may come in (access.py).
           What alive and ready mean (probes.py).
 
 Routes
@@ -13,9 +14,7 @@ Routes
     GET  /v1/actions?limit=N      {"actions": [{"id", "rule", "version", "customer_id", "reason",
                                   "at_ms", "status", …}, …]}, newest first; N is 100 when not given
     GET  /v1/rules/{rule}/why/{customer_id}?at=TIME   why.py; TIME in ms or ISO 8601, now when not given
-    GET  /v1/rules                {"rules": [{"name", "version", …}, …], "error": null, or what is
-                                  wrong with the files, so that older rules are still in force}
-    POST /v1/rules/reload         the same, after reading the files again; 422 when they have mistakes
+    …    /v1/rules…               see web_rules.py
     GET  /v1/alerts?limit=N       {"alerts": […]}: of the newest ACTIONS_LISTED_MAX actions those that
                                   are alerts, as above
     GET  /livez, /readyz          {"ok", "checks": {part: {"ok", "detail"}}}, 200 or 503
@@ -42,8 +41,10 @@ from streams.intake import Intake
 from streams.metrics import Metrics
 from streams.probes import Check, Probe, ask, fence, stalled
 from streams.problem import problem
+from streams.rule_life import RuleLife
 from streams.shard_status import ShardStatus
 from streams.web_reading import Reader, Why, add_reading, add_why, answered
+from streams.web_rules import add_life, add_rules
 
 CONNECTIONS_MAX: Final = 512  # half of the 1,024 descriptors of most processes: we need some too
 IDLE_SECONDS_MAX: Final = 75.0  # without a whole request; proxies give up sooner, mostly after 60 s
@@ -68,6 +69,7 @@ class Ports:
     why: Why | None = None
     rules: Callable[[], Mapping[str, Any]] | None = None  # and what is wrong with their files
     reload: Callable[[], Awaitable[bool]] | None = None  # whether the files are in force now
+    life: RuleLife | None = None
     shards: Callable[[], Sequence[ShardStatus]] | None = None
     probes: Mapping[str, Probe] = field(default_factory=dict)  # redis, log
 
@@ -87,7 +89,9 @@ def application(ports: Ports, address: Address, token: str | None) -> web.Applic
     if ports.why is not None:
         add_why(routes, ports.why)
     if ports.rules is not None:
-        _add_rules(routes, ports.rules, ports.reload)
+        add_rules(routes, ports.rules, ports.reload)
+    if ports.life is not None:
+        add_life(routes, ports.life, ports.clock)
     _add_operation(routes, ports)
     return made
 
@@ -183,28 +187,6 @@ def _observed(metrics: Metrics) -> Middleware:
         return answer
 
     return observe
-
-
-def _add_rules(
-    routes: web.UrlDispatcher,
-    rules: Callable[[], Mapping[str, Any]],
-    reload: Callable[[], Awaitable[bool]] | None,
-) -> None:
-    async def told(_: web.Request) -> web.Response:
-        return answered(rules())
-
-    async def reloaded(_: web.Request) -> web.Response:
-        assert reload is not None, "else there is no such route"
-        is_in_force = await reload()
-        found = rules()
-        if is_in_force:
-            return answered(found)
-        detail = f"the older rules stay in force, for the files have mistakes:\n{found['error']}"
-        return problem(422, "bad_rules", detail)
-
-    routes.add_get("/v1/rules", told)
-    if reload is not None:
-        routes.add_post("/v1/rules/reload", reloaded)
 
 
 def _add_operation(routes: web.UrlDispatcher, ports: Ports) -> None:

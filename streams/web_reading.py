@@ -66,15 +66,15 @@ def add_reading(routes: web.UrlDispatcher, reader: Reader) -> None:
         return answered(view)
 
     async def actions(request: web.Request) -> web.Response:
-        limit = _limit(request)
+        limit = limit_of(request)
         if limit is None:
-            return _bad_limit(request)
+            return bad_limit(request)
         return answered({"actions": list(await reader.actions(limit))})
 
     async def alerts(request: web.Request) -> web.Response:
-        limit = _limit(request)
+        limit = limit_of(request)
         if limit is None:
-            return _bad_limit(request)
+            return bad_limit(request)
         newest = await reader.actions(ACTIONS_LISTED_MAX)
         found = [each for each in newest if each["target"]["kind"] == "alert"]
         return answered({"alerts": found[:limit]})
@@ -100,13 +100,13 @@ def add_why(routes: web.UrlDispatcher, explainer: Why) -> None:
     routes.add_get("/v1/rules/{rule:[^/]+}/why/{customer_id:[^/]+}", why)
 
 
-def _limit(request: web.Request) -> int | None:
+def limit_of(request: web.Request) -> int | None:
     """How many a caller wants; None: what it says is no such number."""
     given = request.query.get("limit", str(ACTIONS_LISTED))
     limit = int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0  # noqa: PLR2004  digits
     return limit if 1 <= limit <= ACTIONS_LISTED_MAX else None
 
 
-def _bad_limit(request: web.Request) -> web.Response:
+def bad_limit(request: web.Request) -> web.Response:
     detail = f"limit is {request.query['limit']!r}; it must be from 1 to {ACTIONS_LISTED_MAX}"
     return problem(400, "bad_limit", detail)

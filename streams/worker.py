@@ -28,8 +28,10 @@ from streams.kafka_settings import KafkaSettings
 from streams.outfit import Outfit
 from streams.read import StoreReader
 from streams.relaying import Means, open_relay
+from streams.rule_life import RuleLife
 from streams.scale_out import monotonic_ms, open_reader, prepare, serving, shards_of
 from streams.store import StoreAddress
+from streams.store_async import AsyncConnection
 from streams.web import Ports
 
 OBSERVE_SECONDS: Final = 1.0
@@ -70,6 +72,10 @@ async def run(
     async with AsyncExitStack() as stack:
         count = await shards_of(kafka)
         await prepare(store, count, outfit.settings)
+        connection = AsyncConnection(store)
+        stack.push_async_callback(connection.close)
+        guard = outfit.guard(connection)
+        await guard.begin()
         producer = KafkaProducer(kafka)
         stack.push_async_callback(producer.close)
         outside = Outside(
@@ -88,21 +94,23 @@ async def run(
             deliveries = await stack.enter_async_context(open_relay(means, failed))
         claim = claim_of(
             *(kafka, store, outfit.engines, outfit.metrics, outfit.clock, deliveries),
-            also=outfit.stored,
+            also=outfit.noted,
             stale_ms=outfit.settings.stale_ms,
         )
         log = FaustLog(kafka, claim, trouble_of(outfit.metrics))
-        works = (outfit.rulebook.watch(stop), _observe(outfit, log))
+        works = (outfit.rulebook.watch(stop), guard.watch(stop), _observe(outfit, log))
         await stack.enter_async_context(beside(failed, *works))
         reader = await stack.enter_async_context(open_reader(store, count))
-        ports = _ports(outfit, log, reader, producer)
+        ports = _ports(outfit, log, reader, producer, RuleLife(connection))
         started(Running(await stack.enter_async_context(serving(ports, outfit.settings)), log))
         await log.run(stop, deliveries.rest)
     if failures:
         raise failures[0]
 
 
-def _ports(outfit: Outfit, log: FaustLog, reader: StoreReader, producer: KafkaProducer) -> Ports:
+def _ports(
+    outfit: Outfit, log: FaustLog, reader: StoreReader, producer: KafkaProducer, life: RuleLife
+) -> Ports:
     """Profiles and actions, rules, probes and metrics. Events go to a gateway."""
     return Ports(
         outfit.metrics,
@@ -112,6 +120,7 @@ def _ports(outfit: Outfit, log: FaustLog, reader: StoreReader, producer: KafkaPr
         why=Inquiry(reader, outfit.rulebook.current, outfit.clock.now_ms),
         rules=outfit.rulebook.told,
         reload=outfit.rulebook.reload,
+        life=life,
         shards=lambda: log.statuses,
         probes={"redis": reader.probe, "log": producer.probe},
     )

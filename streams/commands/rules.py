@@ -21,6 +21,7 @@ from streams.commands.options import (
     stdout,
 )
 from streams.commands.rules_backtest import backtest
+from streams.commands.rules_life import COMMANDS, controls_of, said_of
 from streams.commands.rules_test import test
 from streams.settings import Settings
 
@@ -71,20 +72,23 @@ def check(settings: Settings, *, place: Path | None, as_json: bool) -> None:
 @rules.command("list", short_help="List rules, each with a plain sentence.")
 @folder
 @as_json
-@settings_options("rules", "model")
+@settings_options("rules", "model", "log", "redis")
 def list_(settings: Settings, *, place: Path | None, as_json: bool) -> None:
-    """List the rules of a folder, each with a sentence that says what it does."""
-    from streams.rulebook import described
+    """List the rules of a folder, each with its stage and a sentence that says what it does.
 
-    found = [described(rule) for rule in _engine(settings, place).rules.rules]
+    Where a Rapport runs on this data or Redis, the stages are those in force, with who said so.
+    """
+    found = _described(settings, place)
     if as_json:
         print_json({"rules": found})
     elif stdout().is_terminal:
         for each in found:
-            click.echo(f"{each['sentence']}\n")
+            said = said_of(each)
+            click.echo(f"{each['sentence']}\n" + (f"  {said}\n" if said else ""))
     else:
-        columns = ("name", "version", "file", "line", "sentence")
-        print_table(columns, [[each[name] for name in columns] for each in found])
+        columns = ("name", "version", "stage", "said", "file", "line", "sentence")
+        rows = [{**each, "said": said_of(each)} for each in found]
+        print_table(columns, [[row[name] for name in columns] for row in rows])
 
 
 @rules.command(short_help="Make a running Rapport read its rules again.")
@@ -108,8 +112,23 @@ def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: b
         click.echo(f"in force: {counted(len(answer['rules']), 'rule')} of {answer['place']}")
 
 
-rules.add_command(backtest)
-rules.add_command(test)
+for each in (backtest, test, *COMMANDS):
+    rules.add_command(each)
+
+
+def _described(settings: Settings, place: Path | None) -> list[dict[str, Any]]:
+    kernels.load(say)
+    from streams.controlled import known, staged
+    from streams.controls import NOTHING
+    from streams.loader import Sources
+    from streams.rulebook import described
+
+    files = Sources(settings.model, place or settings.rules).read().rules
+    controls = controls_of(settings)
+    return [
+        described(rule, known(file), controls.get(rule.name, NOTHING))
+        for rule, file in zip(staged(files, controls).rules, files.rules, strict=True)
+    ]
 
 
 def _engine(settings: Settings, place: Path | None) -> "Engine":

@@ -71,7 +71,7 @@ def test_what_was_counted_is_what_is_scraped() -> None:
 def test_two_engines_in_one_process_count_apart_from_each_other_and_from_libraries() -> None:
     """Faust counts in the global registry; a second import would register everything twice."""
     one, other = Metrics("1"), Metrics("1")
-    one.rules(5)
+    one.rules.in_force(5)
 
     assert scraped(other)["rapport_rules"] == 0
     assert not any(family.name.startswith("rapport") for family in REGISTRY.collect())
