@@ -11,6 +11,7 @@ held_keys      what holds it back: hold-out, consent, quiet hours, caps; its pur
 target_keys    its `then`
 duration       how durations are written, and how people say them
 template       the sentence of a reason, with values in curly brackets
+body           what a target gets instead of our own payload, with values filled in
 parse          text to a syntax tree
 grammar.lark   the closed grammar of expressions
 tree           the parser's tree to ours

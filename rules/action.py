@@ -2,7 +2,8 @@
 
 Promise   The same rule version, customer, cause and target give the same id, in every replay, on every
           machine; a receiver that keeps ids applies each action once.
-How       The id is a hash of these four; the reason is rendered when the rule fires, and never again.
+How       The id is a hash of these four; reason and body are rendered when the rule fires, and never
+          again, so that a repeat has the same bytes also after a restart.
 Not here  Deciding (evaluate.py). Delivering (sinks/, streams/relay.py).
 """
 
@@ -17,7 +18,7 @@ ID_BYTES: Final = 16  # 128 bits: no collisions in any number of actions that wi
 class Target(msgspec.Struct, frozen=True):
     """Where an action goes."""
 
-    kind: str  # "webhook", "topic", "alert" or "log"
+    kind: str  # "webhook", "topic", "alert", "slack" or "log"
     name: str  # endpoint, topic or alert receiver of that name
     type: str  # what the receiver calls it, such as "churn.risk"
     severity: str = ""  # alerts only
@@ -45,6 +46,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     data: dict[str, float | str | None]  # the values that the rule read, by name
     withheld: str = ""  # "holdout", "canary" or "shadow": to be recorded, not delivered (fires.py)
     why: tuple[Because, ...] = ()  # which clauses made the rule fire (grounds.py)
+    body: str = ""  # JSON that its target asks for instead of ours (body.py)
     is_stale: bool = False  # its cause was no news when it arrived: to be recorded, not delivered
 
 

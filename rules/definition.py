@@ -17,7 +17,7 @@ from rules.parse import parse, parse_selector
 from rules.rule import Rule
 from rules.sequence_keys import sequence
 from rules.table import DURATION_MS_LONGEST, Table
-from rules.target_keys import targets
+from rules.target_keys import bodies, targets
 from rules.template import Template, template
 
 VERSION_MAX: Final = 2**31 - 1
@@ -56,6 +56,7 @@ def definition(table: Table) -> Rule | None:
         canary=held.canary,
         reason=_reason(table),
         targets=targets(table),
+        bodies=bodies(table),
         file=table.where.file,
         line=table.where.text.count("\n", 0, table.span().start) + 1,
     )

@@ -250,6 +250,8 @@ def _target(target: Target) -> str:
             return f"send {target.type} to the webhook {target.name}"
         case "topic":
             return f"write {target.type} to the topic {target.name}"
+        case "slack":
+            return f"tell {target.name} on Slack of {target.type}"
         case "alert":
             return f"raise the alert {target.type} ({target.severity}) with {target.name}"
         case _:

@@ -8,11 +8,13 @@ Not here  Whether a rule fires (decide.py). Ids (action.py).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Final, TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,7 @@ from processors.batch import Events
 from processors.event import Event
 from processors.plan import PlanBuilder
 from rules.action import Action, action_id
+from rules.body import Body
 from rules.compile import compile_expression
 from rules.duration import duration_phrase
 from rules.explain import phrase
@@ -65,7 +68,7 @@ class Bound:
 
     rule: Rule
     data: tuple[Binding, ...]
-    shown: Mapping[Expression, Binding]  # the holes of its reason
+    shown: Mapping[Expression, Binding]  # the holes of its reason and bodies
     plainly: str  # the reason of a rule that gives none
     grounds: Grounds
 
@@ -82,6 +85,7 @@ def bind(rule: Rule, builder: PlanBuilder) -> Bound:
         for each in (*asked, *(hole.expression for hole in holes))
         for leaf in leaves(each)
     }
+    filled = [hole for each in rule.bodies if each is not None for hole in each.holes]
     plainly = rule.describe
     if not plainly and rule.when is not None:
         plainly = phrase(rule.when)
@@ -92,7 +96,7 @@ def bind(rule: Rule, builder: PlanBuilder) -> Bound:
     return Bound(
         rule,
         tuple(_binding(leaf, builder) for leaf in list(read)[:DATA_VALUES_MAX]),
-        {hole.expression: _binding(hole.expression, builder) for hole in holes},
+        {hole.expression: _binding(hole.expression, builder) for hole in (*holes, *filled)},
         plainly,
         grounds_of(rule, lambda each: _binding(each, builder)),
     )
@@ -170,6 +174,10 @@ def actions_of(
             )
             for place, target in enumerate(rule.targets)
         ]
+        if rule.bodies:
+            value = partial(_value, bound, registers, index, event)
+            first = len(actions) - len(rule.targets)
+            actions[first:] = map(partial(_with_body, value), actions[first:], rule.bodies)
         causes += [index] * len(rule.targets)
     return actions, causes
 
@@ -178,4 +186,19 @@ def _reason(bound: Bound, registers: Floats, index: int, event: Event) -> str:
     template = bound.rule.reason
     if template is None:
         return bound.plainly
-    return template.render(lambda asked: bound.shown[asked].value(registers, index, event))
+    return template.render(partial(_value, bound, registers, index, event))
+
+
+def _value(
+    bound: Bound, registers: Floats, index: int, event: Event, asked: Expression
+) -> float | str | None:
+    """What a hole of the rule shows at this event."""
+    return bound.shown[asked].value(registers, index, event)
+
+
+def _with_body(
+    value: Callable[[Expression], float | str | None], action: Action, body: Body | None
+) -> Action:
+    if body is None:
+        return action
+    return msgspec.structs.replace(action, body=body.render(action, value))

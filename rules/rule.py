@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rules.action import Target
+from rules.body import Body
 from rules.expression import Events, Expression
 from rules.restraint import Cap, Quiet
 from rules.sequence import Sequence
@@ -44,5 +45,6 @@ class Rule:
     canary: float = 0.0  # share of the customers, while the stage is canary
     reason: Template | None = None
     targets: tuple[Target, ...]
+    bodies: tuple[Body | None, ...] = ()  # of the targets, in their order; empty where none has one
     file: str
     line: int

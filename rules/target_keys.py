@@ -1,17 +1,26 @@
 """The key `then`: what a rule does.
 
 Limits    TARGETS_MAX targets of a rule.
-Not here  What a target's name stands for (settings). Carrying actions out (sinks/).
+Not here  What a target's name stands for (settings). Bodies (body.py). Carrying actions out (sinks/).
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from rules.action import Target
+from rules.body import Body, body
 from rules.table import NAME, Table
 from rules.vocabulary import nearest
 
 TARGETS_MAX: Final = 8
-TARGET_KINDS: Final = ("webhook", "topic", "alert", "log")
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {  # of each kind of target
+    "webhook": ("webhook", "type", "body"),
+    "topic": ("topic", "type", "body"),
+    "alert": ("alert", "type", "severity"),
+    "slack": ("slack", "type"),
+    "log": ("log", "type"),
+}
+TARGET_KINDS: Final = tuple(KEYS)
 SEVERITIES: Final = ("info", "warning", "critical", "page")
 
 
@@ -26,6 +35,22 @@ def targets(table: Table) -> tuple[Target, ...]:
     return tuple(_target(table, number, each) for number, each in enumerate(listed))
 
 
+def bodies(table: Table) -> tuple[Body | None, ...]:
+    """Their bodies, in the same order; nothing where none has one. To be asked after `targets`."""
+    listed = table.values.get("then")
+    if not isinstance(listed, list):
+        return ()
+    found = [
+        body(table, number) if isinstance(each, dict) and _takes_body(each) else None
+        for number, each in enumerate(listed[:TARGETS_MAX])
+    ]
+    return tuple(found) if any(each is not None for each in found) else ()
+
+
+def _takes_body(target: Mapping[str, object]) -> bool:
+    return "body" in target and any("body" in KEYS[key] for key in target if key in KEYS)
+
+
 def _target(table: Table, number: int, target: object) -> Target:
     kinds = [key for key in target if key in TARGET_KINDS] if isinstance(target, dict) else []
     if not isinstance(target, dict) or len(kinds) != 1:
@@ -34,11 +59,13 @@ def _target(table: Table, number: int, target: object) -> Target:
         table.wrong_value("then", number, said=said, mend=mend)
         return Target("log", table.name, table.name)
     kind = kinds[0]
-    known = (kind, "type", "severity") if kind == "alert" else (kind, "type")
+    known = KEYS[kind]
     for key, value in target.items():
         if key not in known:
             mend = nearest(key, known) or f"keys are {', '.join(known)}"
             table.wrong(table.key_span("then", number, key), f"`{key}` is no key of {kind}", mend)
+        elif key == "body":
+            continue
         elif not isinstance(value, str) or not NAME.fullmatch(value):
             mend = "use up to 64 letters, digits and - _ ."
             table.wrong_value("then", number, key, said=f"this cannot be a {key}", mend=mend)

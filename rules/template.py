@@ -3,15 +3,17 @@
 Promise   What is in brackets is checked like a condition when rules are loaded; rendering never fails.
 How       `{expression}` or `{expression:format}`; `{{` and `}}` are the brackets themselves. Formats are
           `+` (always a sign), `,` (thousands), `.2f` or `.1%`, in this order, each optional. There is no
-          attribute access and no other trick of Python's format strings.
+          attribute access and no other trick of Python's format strings. Words, such as `{customer_id}`,
+          are known only where the caller says so.
 Limits    TEXT_SHOWN_MAX characters of a text.
 Not here  The language of expressions (grammar.lark).
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
+from types import MappingProxyType
 from typing import Final
 
 from rules.check import Checker
@@ -24,6 +26,7 @@ from rules.syntax import Span
 TEXT_SHOWN_MAX: Final = 200
 MISSING: Final = "unknown"
 _FORMAT: Final = re.compile(r"\+?,?(\.[0-9])?[f%]?")
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _BRACKET: Final = re.compile(r"\{\{|\}\}|[{}]")
 _HOLE_END: Final = re.compile(r"""(?:[^"'{}]|"[^"\n]*"|'[^'\n]*')*""")
 _BEFORE_FORMAT: Final = re.compile(r"""(?:[^"':]|"[^"\n]*"|'[^'\n]*')*""")
@@ -48,19 +51,32 @@ class Hole:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """Literal pieces and holes, in order."""
+class Word:
+    """What is known of each action, by its name."""
 
-    parts: tuple[str | Hole, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Literal pieces, holes and words, in order."""
+
+    parts: tuple[str | Hole | Word, ...]
 
     @property
     def holes(self) -> tuple[Hole, ...]:
         return tuple(part for part in self.parts if isinstance(part, Hole))
 
-    def render(self, value: Callable[[Expression], float | str | None]) -> str:
-        """The sentence, with the values that `value` gives."""
+    def render(
+        self, value: Callable[[Expression], float | str | None], words: Mapping[str, str] = _NOTHING
+    ) -> str:
+        """The sentence, with the values that `value` gives, and each word as `words` has it."""
         return "".join(
-            part if isinstance(part, str) else part.show(value(part.expression))
+            part
+            if isinstance(part, str)
+            else words[part.name]
+            if isinstance(part, Word)
+            else part.show(value(part.expression))
             for part in self.parts
         )
 
@@ -75,16 +91,17 @@ def number_text(value: float) -> str:
     return f"{rounded:.2f}".rstrip("0").rstrip(".")
 
 
-def template(text: str, checker: Checker) -> Template | None:
+def template(text: str, checker: Checker, words: Collection[str] = ()) -> Template | None:
     """Check a template; None when it is wrong, with its mistakes in the checker."""
     before = len(checker.mistakes)
-    parts: list[str | Hole] = []
+    parts: list[str | Hole | Word] = []
     try:
         for span, inside in _pieces(text):
             if not inside:
                 parts.append(text[span.start : span.end].replace("{{", "{").replace("}}", "}"))
                 continue
-            hole = _hole(text, span, checker)
+            word = text[span.start : span.end].strip()
+            hole = Word(word) if word in words else _hole(text, span, checker)
             if hole is not None:
                 parts.append(hole)
     except ExpressionError as mistake:
