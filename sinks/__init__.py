@@ -10,6 +10,7 @@ answer        what an HTTP answer means
 post          one bounded HTTP POST
 webhook       to an HTTP receiver
 alertmanager  to Prometheus Alertmanager
+slack         to Slack, and to what takes its incoming webhooks
 topic         to a Kafka topic
 console       to the terminal or the log
 nowhere       where targets go that mean nothing

@@ -1,7 +1,8 @@
 """One HTTP POST to somebody else's machine, with every bound that this needs.
 
 Promise   Ends within its timeout, reads at most ANSWER_BYTES_MAX, follows no redirect, sends no
-          cookie, unpacks nothing, and answers with a receipt whatever happens.
+          cookie, unpacks nothing, and answers with a receipt whatever happens. No receipt shows the
+          address: it may hold a token.
 How       aiohttp; `open_session` sets what belongs to the session. Two sessions, one whose sockets
           may reach private addresses and one whose may not, serve all endpoints.
 Limits    A 2xx whose body breaks off or never ends in time counts as not delivered: asking again
@@ -49,8 +50,9 @@ async def post(
     headers: Mapping[str, str],
     timeout_ms: int,
     now_ms: Callable[[], int],
+    judged: Callable[[int, Mapping[str, str], int, str], Receipt] = judge,
 ) -> Receipt:
-    """Post once; `now_ms` is asked when the answer is there."""
+    """Post once; `now_ms` is asked when the answer is there, and `judged` what it means."""
     try:
         async with session.post(
             url,
@@ -60,17 +62,20 @@ async def post(
             timeout=aiohttp.ClientTimeout(total=timeout_ms / 1000),
         ) as response:
             said = await _beginning(response)
-            return judge(response.status, response.headers, now_ms(), said)
+            return judged(response.status, response.headers, now_ms(), said)
     except TimeoutError:
         return RetryAfter(f"no answer within {timeout_ms} ms")
-    except aiohttp.InvalidURL as error:
-        return Rejected(f"the address cannot be used: {_clean(str(error))}")
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        return Rejected("the address in the settings cannot be used")
+    except aiohttp.ClientResponseError as error:  # its own words name the address
+        return RetryAfter(f"{type(error).__name__}: {_clean(error.message)}")
     except aiohttp.ClientConnectorError as error:
         # Also a forbidden address: names come to mean other addresses, and settings get mended.
         return RetryAfter(f"no connection: {_clean(str(error.os_error))}")
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        # ValueError: aiohttp raises it for some malformed answers.
-        return RetryAfter(f"{type(error).__name__}: {_clean(str(error))}")
+        # ValueError: aiohttp raises it for some malformed answers, and for some addresses.
+        said = "" if _shows(url, str(error)) else f": {_clean(str(error))}"
+        return RetryAfter(f"{type(error).__name__}{said}")
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> str:
@@ -86,6 +91,12 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
     if not parts:
         return ""
     return _clean(b"".join(parts)[: 4 * SAID_CHARS_MAX].decode(errors="replace"))
+
+
+def _shows(url: str, words: str) -> bool:
+    """Whether the words hold the address, or what of it may be secret: all behind the host."""
+    path = url.partition("//")[2].partition("/")[2]
+    return url in words or bool(path and path in words)
 
 
 def _clean(words: str) -> str:

@@ -1,7 +1,7 @@
 """Endpoints: what the targets of rules stand for, by the settings.
 
 Promise   Every target has a destination; one that means nothing has a sink that says so.
-How       webhook and alert look up `endpoints.NAME`, topic goes to the Kafka topic of that name
+How       webhook, alert and slack look up `endpoints.NAME`, topic goes to the Kafka topic of that name
           behind the prefix, log goes to the console. Two HTTP sessions: one whose sockets may reach
           private addresses, for the endpoints that allow it, and one whose may not.
 Limits    An endpoint whose URL spells a loopback address, or localhost, allows private addresses:
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,10 +28,17 @@ from sinks.post import TIMEOUT_MS, open_session
 from sinks.retry import Policy
 from sinks.signing import Signer
 from sinks.sink import Sink
+from sinks.slack import SlackSink
 from sinks.topic import Producer, TopicSink
 from sinks.webhook import WebhookSink
 from streams.lane import Destination
 from streams.settings import Endpoint
+
+ENDPOINT_KINDS: Final = (
+    "webhook",
+    "alert",
+    "slack",
+)  # of targets that are endpoints of the settings
 
 Destinations: TypeAlias = Callable[[str, str], Destination]
 """From a target's kind and name to what it stands for."""
@@ -69,7 +76,7 @@ async def open_destinations(
 
         def destination(kind: str, name: str) -> Destination:
             endpoint = endpoints.get(name)
-            if kind in {"webhook", "alert"} and endpoint is not None:
+            if kind in ENDPOINT_KINDS and endpoint is not None:
                 session = private if may_be_private(endpoint) else strict
                 sink = _http(kind, endpoint, signers[name], session, outside)
                 return Destination(sink, about_of(endpoint), outside.policy)
@@ -83,7 +90,7 @@ def missing_endpoints(rules: Iterable[Rule], endpoints: Mapping[str, Endpoint]) 
     wanted: dict[str, list[str]] = {}
     for rule in rules:
         for target in rule.targets:
-            if target.kind in {"webhook", "alert"} and target.name not in endpoints:
+            if target.kind in ENDPOINT_KINDS and target.name not in endpoints:
                 wanted.setdefault(target.name, []).append(rule.name)
     return [
         f"there is no endpoint {name}: actions of {', '.join(dict.fromkeys(names))} are kept as"
@@ -114,6 +121,8 @@ def _http(
 ) -> Sink:
     if kind == "alert":
         return AlertmanagerSink(session, endpoint.url, outside.now_ms, outside.timeout_ms)
+    if kind == "slack":
+        return SlackSink(session, endpoint.url, outside.now_ms, outside.timeout_ms)
     return WebhookSink(session, endpoint.url, signer, outside.now_ms, outside.timeout_ms)
 
 

@@ -20,7 +20,7 @@ from rules.action import Action
 from streams.beside import Failed, beside
 from streams.clock import Clock
 from streams.delivery import Delivery, Status
-from streams.endpoints import Outside, open_destinations
+from streams.endpoints import ENDPOINT_KINDS, Outside, open_destinations
 from streams.metrics import Metrics
 from streams.receipts_redis import RedisReceipts
 from streams.relay import Relay
@@ -29,7 +29,7 @@ from streams.settings import Endpoint
 GRACE_MS: Final = 500
 OBSERVE_SECONDS: Final = 1.0
 OFFERED_MAX: Final = 50_000
-ENDPOINT_KINDS: Final = ("webhook:", "alert:")  # lanes that lead to endpoints of the settings
+ENDPOINT_LANES: Final = tuple(f"{kind}:" for kind in ENDPOINT_KINDS)
 
 # The words of the metric for what became of an attempt.
 RESULTS: Final[Mapping[Status, str]] = {
@@ -124,7 +124,7 @@ class Timed:
             )
             lanes = self.relay.dispatch.lanes.values()
             self._means.metrics.endpoints(
-                lane.breaker.state for lane in lanes if lane.name.startswith(ENDPOINT_KINDS)
+                lane.breaker.state for lane in lanes if lane.name.startswith(ENDPOINT_LANES)
             )
             await asyncio.sleep(OBSERVE_SECONDS)
 

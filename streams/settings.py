@@ -81,10 +81,10 @@ class SettingsError(StreamsError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook receiver, by the name that rules use."""
+    """A receiver of webhooks, alerts or messages, by the name that rules use."""
 
     name: str
-    url: str
+    url: str = field(repr=False)  # may hold a token, as Slack's do
     secret: str | None = field(default=None, repr=False)  # "whsec_" and base64, or None: unsigned
     allow_private: bool = False  # may its address be inside the own network?
     secret_old: str | None = field(default=None, repr=False)  # signs too: a secret being replaced

@@ -1,7 +1,7 @@
 """`rapport endpoints`: how receivers are, and those that were disabled, used again."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +19,10 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from streams.given_up import EndpointState
 
-KINDS: Final = frozenset({"webhook", "alert"})  # of targets that are endpoints of the settings
-
 
 @click.group(short_help="List receivers, and use those again that were disabled.")
 def endpoints() -> None:
-    """List receivers of webhooks and alerts, and use those again that were disabled."""
+    """List receivers of webhooks, alerts and messages, and use those again that were disabled."""
 
 
 @endpoints.command("list", short_help="List endpoints, and how they are.")
@@ -32,8 +30,10 @@ def endpoints() -> None:
 @settings_options("log", "redis")
 def list_(settings: Settings, *, as_json: bool) -> None:
     """List endpoints, how they are, and how many actions wait for each."""
+    from streams.endpoints import ENDPOINT_KINDS
+
     known = {each.lane: each for each in asyncio.run(_known(settings))}
-    lanes = {lane for lane in known if lane.partition(":")[0] in KINDS}
+    lanes = {lane for lane in known if lane.partition(":")[0] in ENDPOINT_KINDS}
     named = {lane.partition(":")[2] for lane in lanes}
     lanes |= {f"webhook:{name}" for name in settings.endpoints if name not in named}
     found = [_told(settings, lane, known.get(lane)) for lane in sorted(lanes)]

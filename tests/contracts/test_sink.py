@@ -18,6 +18,7 @@ from sinks.nowhere import NowhereSink
 from sinks.post import open_session
 from sinks.signing import Signer
 from sinks.sink import Delivered, Rejected, RetryAfter, Sink
+from sinks.slack import SlackSink
 from sinks.topic import Header, TopicSink
 from sinks.webhook import WebhookSink
 from tests.actions import action
@@ -63,6 +64,19 @@ async def alertmanager() -> AsyncIterator[FarSide]:
             sink,
             lambda: [each.body for each in receiver.received if each.path == "/api/v2/alerts"],
             lambda: receiver.next.append(answer(500)),
+            lambda: hanging(receiver),
+        )
+
+
+@asynccontextmanager
+async def slack() -> AsyncIterator[FarSide]:
+    async with running_receiver() as receiver, open_session(allow_private=True) as session:
+        sink = SlackSink(session, receiver.url, lambda: NOW_MS)
+        receiver.otherwise = answer(200, body=b"ok")
+        yield FarSide(
+            sink,
+            lambda: [each.body for each in receiver.received],
+            lambda: receiver.next.append(answer(500, body=b"rollup_error")),
             lambda: hanging(receiver),
         )
 
@@ -122,7 +136,7 @@ async def memory() -> AsyncIterator[FarSide]:
     )
 
 
-SINKS = [webhook, alertmanager, topic, console, memory]
+SINKS = [webhook, alertmanager, slack, topic, console, memory]
 
 
 @pytest.fixture(params=SINKS, ids=lambda make: make.__name__)
@@ -198,7 +212,7 @@ async def test_texts_that_want_to_break_out_stay_inside(far_side: FarSide) -> No
 
 def test_the_suite_holds_every_sink_that_delivers() -> None:
     """A sink that nobody holds to the promise breaks it sooner or later."""
-    assert len(SINKS) == 5
+    assert len(SINKS) == 6
 
 
 async def test_nowhere_rejects_with_the_reason() -> None:

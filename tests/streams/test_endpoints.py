@@ -12,6 +12,7 @@ from sinks.alertmanager import AlertmanagerSink
 from sinks.console import ConsoleSink
 from sinks.errors import SecretError
 from sinks.sink import Delivered, Rejected
+from sinks.slack import SlackSink
 from sinks.webhook import WebhookSink
 from streams.clock import SystemClock
 from streams.endpoints import Outside, may_be_private, open_destinations
@@ -87,11 +88,12 @@ def test_only_an_address_that_spells_this_machine_is_private_by_itself(url: str,
 
 
 async def test_each_kind_of_target_has_its_sink() -> None:
-    """One endpoint of the settings serves webhooks and alerts."""
+    """One endpoint of the settings may serve several kinds."""
     endpoints = {"crm": Endpoint("crm", "https://crm.example.com/")}
     async with open_destinations(endpoints, outside()) as destination:
         assert isinstance(destination("webhook", "crm").sink, WebhookSink)
         assert isinstance(destination("alert", "crm").sink, AlertmanagerSink)
+        assert isinstance(destination("slack", "crm").sink, SlackSink)
         assert isinstance(destination("log", "").sink, ConsoleSink)
 
 
@@ -100,6 +102,7 @@ async def test_each_kind_of_target_has_its_sink() -> None:
     [
         ("webhook", "cmr", "there is no endpoint cmr"),
         ("alert", "cmr", "add [endpoints.cmr]"),
+        ("slack", "cmr", "add [endpoints.cmr]"),
         ("topic", "actions", "needs Kafka"),
     ],
 )
