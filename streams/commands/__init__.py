@@ -5,23 +5,23 @@ Promise   A command's file is cheap to import, for `rapport --help` imports them
 
 In the order of `rapport --help`, then what they share:
 
-up         everything in one process
-scale_out  worker, gateway and relay
-ingest     a history into the log
-replay     the engine over a history, without services
-customer   one profile, and why it is as it is
-why        why a rule fired for a customer, or did not
-rules      rule files checked, listed, taken into force
-rules_test tests of rules, and what they cover
-rules_backtest what rules would have done over a history
-rules_life what people do to rules while they run
-topics     Kafka's topics made and measured
-dlq        what failed for good, listed and tried again
-endpoints  how receivers are, and those that were disabled, used again
-schema     the JSON Schema of an event
-doctor     whether all that is needed fits together
-bench      the benchmarks
-options    options that are settings, and printed forms
-cluster    the Kafka cluster that settings mean
-store      the Redis of a running Rapport
+up              everything in one process
+scale_out       worker, gateway and relay
+ingest          a history into the log
+replay          the engine over a history, without services
+customer        one profile, and why it is as it is
+why             why a rule fired for a customer, or did not
+rules           rule files checked, listed, taken into force
+rules_test      tests of rules, and what they cover
+rules_backtest  what rules would have done over a history
+rules_life      what people do to rules while they run
+topics          Kafka's topics made and measured
+dlq             what failed for good, listed and tried again
+endpoints       how receivers are, and those that were disabled, used again
+schema          the JSON Schema of an event
+doctor          whether all that is needed fits together
+bench           the benchmarks
+options         options that are settings, and printed forms
+cluster         the Kafka cluster that settings mean
+store           the Redis of a running Rapport
 """
