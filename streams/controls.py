@@ -28,6 +28,10 @@ class ControlError(StreamsError):
     """What was asked for a rule cannot be: the sentence says what can."""
 
 
+class AskError(ControlError):
+    """What was asked cannot be read: the sentence says how to write it."""
+
+
 class Stage(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a rule has come."""
 

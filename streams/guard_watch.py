@@ -91,6 +91,7 @@ class GuardWatch:
                 if not self._is_away:
                     _log.warning("rules are not looked after for now: %s", error)
                 self._is_away = True
+                self._announced = None  # Redis may come back without its last writes
                 continue
             except StreamsError:
                 _log.exception("rules cannot be looked after")
@@ -116,7 +117,9 @@ class GuardWatch:
         controls = await self._controls.controls()
         if controls != self._rulebook.controls:
             await self._rulebook.take(controls)
-            _log.info("took over what was said about %d rules", len(controls))
+            _log.info(
+                "took over what was said by command; rules that are spoken of: %d", len(controls)
+            )
         self._version = version
         self._metrics.rules.paused(
             name for name, control in controls.items() if control.pause is not None
@@ -189,7 +192,7 @@ class GuardWatch:
         def entry(_changed: Changed) -> Entry:
             said = {
                 "why": str(trip),
-                "what": trip.what,
+                "measure": trip.what,
                 "expected": trip.expected,
                 "bound": trip.bound,
                 "found": trip.found,

@@ -23,8 +23,8 @@ from streams.asked import TimeTextError, UnknownError, time_ms
 from streams.controls import (
     CANARY,
     STAGES,
+    AskError,
     Control,
-    ControlError,
     Expected,
     Known,
     Stage,
@@ -113,12 +113,12 @@ class RuleLife:
             await self._file(rule)
 
         def said(changed: Changed) -> Told:
-            pause = changed.before.pause
-            after = None if pause is None else {"why": pause.why, "by": pause.by}
+            pause = changed.before.pause if customer_id is None else None
+            expected = changed.after.expected if pause is not None and pause.found else None
             return {
-                "paused": after,
+                "paused": None if pause is None else {"why": pause.why, "by": pause.by},
                 "customer_id": customer_id,
-                "expected": to_builtins(changed.after.expected),
+                "expected": to_builtins(expected),
             }
 
         return await self._change(
@@ -129,7 +129,7 @@ class RuleLife:
         """Let the rule do nothing until then: for a customer, or for all. Raises as `promote` does."""
         await self._file(rule)
         if customer_id is not None and not 0 < len(customer_id) <= ID_CHARS_MAX:
-            raise ControlError(f"an id of a customer has 1 to {ID_CHARS_MAX} characters")
+            raise AskError(f"an id of a customer has 1 to {ID_CHARS_MAX} characters")
         return await self._change(
             *(rule, who, "snooze"),
             lambda control: snoozed(control, until_ms, who.by, who.at_ms, customer_id),
@@ -179,21 +179,21 @@ def until_of(now_ms: int, until: str | None, duration: str | None) -> int:
     """The time until which a rule is to be snoozed.
 
     Raises:
-        ControlError: Neither or both are given, or what is given is no time.
+        AskError: Neither or both are given, or what is given is no time.
     """
     if (until is None) == (duration is None):
-        raise ControlError("say until when, or for how long: a time, or a duration such as 2d")
+        raise AskError("say until when, or for how long: a time, or a duration such as 2d")
     if until is not None:
         try:
             return time_ms(until)
         except TimeTextError as error:
-            raise ControlError(str(error)) from error
+            raise AskError(str(error)) from error
     try:
         found = given.duration(given.Given(duration, "", Path()))
     except ValueError as error:
-        raise ControlError(f"the duration {error}") from error
+        raise AskError(f"the duration {error}") from error
     if found is None:
-        raise ControlError("a snooze ends; `pause` lets a rule do nothing until it is resumed")
+        raise AskError("a snooze ends; `pause` lets a rule do nothing until it is resumed")
     return now_ms + found // timedelta(milliseconds=1)
 
 
@@ -201,14 +201,14 @@ def rate(text: str) -> float:
     """How many fires an hour a text means.
 
     Raises:
-        ControlError: It means none.
+        AskError: It means none.
 
     >>> rate("20/h"), rate("48/d")
     (20.0, 2.0)
     """
     found = _RATE.fullmatch(text)
     if found is None:
-        raise ControlError(f"{text[:80]!r} says no number of fires in a time; write 20/h or 100/d")
+        raise AskError(f"{text[:80]!r} says no number of fires in a time; write 20/h or 100/d")
     return float(found[1]) / (24 if found[2] == "d" else 1)
 
 
@@ -219,14 +219,14 @@ def _stage(now: Stage, to: str | None, share: str | None) -> Stage:
     elif to in STAGES[1:]:
         stage = Stage(to, CANARY if to == "canary" else 0.0)
     else:
-        raise ControlError(f"there is no stage {to[:80]!r}; there are {', '.join(STAGES[1:])}")
+        raise AskError(f"there is no stage {to[:80]!r}; there are {', '.join(STAGES[1:])}")
     if share is None:
         return stage
     if stage.name != "canary":
-        raise ControlError(f"a share of the customers belongs to a canary, not to {stage.name}")
+        raise AskError(f"a share of the customers belongs to a canary, not to {stage.name}")
     found = given.fraction(share)
     if found is None or not 0 < found < 1:
-        raise ControlError(f"{share[:80]!r} is no share of the customers; write it as 10%")
+        raise AskError(f"{share[:80]!r} is no share of the customers; write it as 10%")
     return Stage("canary", found)
 
 

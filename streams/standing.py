@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from processors.event import TIME_MS_MAX
 from rules import rule_table as at
 from rules.duration import duration_phrase
 from rules.fires import withheld
@@ -108,7 +109,7 @@ def suppressions(engine: Engine, number: int, moment: Moment) -> list[Suppressio
         held = int(restraint(*place, *zones, notes))
         if held == ALLOWED:
             return found
-        until_ms = int(notes[at.ALLOWED_MS]) or None
+        until_ms = _time(int(notes[at.ALLOWED_MS]))
         found.append(Suppression(at.RESTRAINTS[held], until_ms))
         column, value = _TAKEN_OUT[held]
         table[0, column] = value
@@ -131,8 +132,13 @@ def _held_back(table: Integers, row: Integers) -> HeldBack | None:
     if word is None:
         return None
     at_ms, which = divmod(word, _HELD_BACK_BITS)
-    allowed_ms = int(row[table[at.HELD_BACK_AT] + 1]) or None
+    allowed_ms = _time(int(row[table[at.HELD_BACK_AT] + 1]))
     return HeldBack(at_ms, at.RESTRAINTS[which], allowed_ms)
+
+
+def _time(at_ms: int) -> int | None:
+    """None for no time, and for the end of a pause, which nobody knows."""
+    return at_ms if 0 < at_ms <= TIME_MS_MAX else None
 
 
 def _runs(engine: Engine, number: int, rule: Rule, row: Integers) -> tuple[Run, ...]:

@@ -14,7 +14,8 @@ Routes
     POST /v1/rules/{rule}/resume  {"customer_id"}
     POST /v1/rules/{rule}/snooze  {"until": TIME or "for": "2d", "customer_id"}
                                   each with "by"; the answer is the entry of the history, 404 for a rule
-                                  that there is not, 409 for what cannot be done to it now
+                                  that there is not, 400 for what cannot be read, 409 for what cannot
+                                  be done to it now
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,7 +26,7 @@ from aiohttp import web
 
 from streams.asked import UnknownError
 from streams.clock import Clock
-from streams.controls import ControlError
+from streams.controls import AskError, ControlError
 from streams.problem import problem
 from streams.rule_life import RuleLife, Who, until_of
 from streams.web_reading import answered, bad_limit, limit_of
@@ -88,6 +89,8 @@ def add_life(routes: web.UrlDispatcher, life: RuleLife, clock: Clock) -> None:
                 return problem(400, "malformed", f"the body cannot be read: {error}")
             except UnknownError as error:
                 return problem(404, f"unknown_{error.what}", str(error))
+            except AskError as error:
+                return problem(400, "malformed", str(error))
             except ControlError as error:
                 return problem(409, "refused", str(error))
 

@@ -204,13 +204,17 @@ def _done(
     settings: Settings, by: str | None, ask: "Callable[[RuleLife, Who], Awaitable[Told]]"
 ) -> Told:
     from streams.clock import SystemClock
+    from streams.controls import AskError
     from streams.rule_life import Who
 
     async def asking() -> Told:
         async with _opened(settings) as life:
             return await ask(life, Who(by or _user(), SystemClock().now_ms()))
 
-    return asyncio.run(asking())
+    try:
+        return asyncio.run(asking())
+    except AskError as error:
+        raise UsageError(str(error)) from error
 
 
 def _user() -> str:
@@ -235,7 +239,7 @@ def sentence(told: Told) -> str:
     limit = ""
     if isinstance(expected, Mapping):
         limit = (
-            f", expected to fire at most {expected['an_hour']:,g} times an hour, for"
+            f"; {expected['an_hour']:,g} fires an hour are expected, for"
             f" {100 * expected['share']:.3g}% of the customers a day"
         )
     for_whom = "" if told.get("customer_id") is None else f" for {told['customer_id']}"

@@ -21,6 +21,7 @@ from streams.commands.options import (
     settings_options,
     stdout,
 )
+from streams.commands.rules_life import controls_of
 from streams.commands.store import open_store
 from streams.settings import Settings
 
@@ -53,7 +54,7 @@ def why(settings: Settings, *, rule: str, customer_id: str, at: str | None, as_j
     kernels.load(say)
     from streams.loader import Sources
 
-    engine = Sources(settings.model, settings.rules).engine()
+    engine = Sources(settings.model, settings.rules).engine(controls_of(settings))
     told = asyncio.run(_asked(settings, engine, rule, customer_id, at_ms))
     if as_json:
         print_json(told)
