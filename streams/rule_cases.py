@@ -3,7 +3,7 @@
 Promise   A file is read whole, or every mistake in it is told with its line and its mend; an event that
           the engine would refuse is one.
 How       TOML, read strictly: `rules`, and `[[case]]` with `name`, `start`, `events`, `until`, `fires`,
-          `fires_not` and `only`. Times are durations after the case's start.
+          `fires_not` and `only`. Times are durations after the case's start, in any order.
 Limits    CASES_MAX cases a file, EVENTS_MAX events a case; files as large as rule files may be.
 Not here  Keys and places (rule_case_keys.py). Running them (rule_tests.py).
 """
@@ -56,8 +56,7 @@ class Case:
     file: str
     line: int
     start_ms: int
-    values: tuple[bytes, ...]  # the events as records, in the order in which they are written
-    lines: tuple[int, ...]  # of each event
+    values: tuple[bytes, ...]  # the events as records, in the order of their times
     newest_ms: int  # of the events, or the start
     until_ms: int  # how far time goes on
     fires: tuple[Expected, ...]
@@ -72,7 +71,7 @@ class Case:
 
 
 @dataclass(slots=True)
-class Tests:
+class CaseFile:
     """One test file, of which the cases can be read once its rules are known."""
 
     path: Path
@@ -124,7 +123,8 @@ class Tests:
         if not name:
             self.keys.wrong((*at, "name"), "a case has a `name`", "say in it what is tested")
         start_ms = self.keys.start_ms(values, at)
-        records, lines, newest_ms = self._events(values, at, start_ms)
+        events = self._events(values, at, start_ms)
+        newest_ms = max((at_ms for at_ms, _ in events), default=start_ms)
         until_ms = newest_ms + self.keys.time_ms(values, "until", *at, needed=False)
         fires = [
             self._expected(each, (*at, "fires", place), names)
@@ -140,8 +140,7 @@ class Tests:
             file=self.keys.where.file,
             line=self.keys.line(at),
             start_ms=start_ms,
-            values=tuple(records),
-            lines=tuple(lines),
+            values=tuple(record for _, record in events),
             newest_ms=newest_ms,
             until_ms=until_ms,
             fires=tuple(fires),
@@ -151,19 +150,16 @@ class Tests:
 
     def _events(
         self, values: Mapping[str, Any], at: Address, start_ms: int
-    ) -> tuple[list[bytes], list[int], int]:
-        records: list[bytes] = []
-        lines: list[int] = []
-        newest_ms = start_ms
+    ) -> list[tuple[int, bytes]]:
+        """Times and records, in the order of the times; where equal, as they are written."""
+        found: list[tuple[int, bytes]] = []
         for place, each in enumerate(self.keys.tables(values, "events", at)):
             here = (*at, "events", place)
-            for at_ms in self._times(each, here, start_ms, EVENTS_MAX - len(records)):
-                records.append(self._record(each, here, at_ms, len(records)))
-                lines.append(self.keys.line(here))
-                newest_ms = max(newest_ms, at_ms)
-        if not records:
+            for at_ms in self._times(each, here, start_ms, EVENTS_MAX - len(found)):
+                found.append((at_ms, self._record(each, here, at_ms, len(found))))
+        if not found:
             self.keys.wrong((*at, "events"), "a case has `events`", "write at least one")
-        return records, lines, newest_ms
+        return sorted(found, key=lambda pair: pair[0])
 
     def _times(
         self, event: Mapping[str, Any], at: Address, start_ms: int, room: int
@@ -236,7 +232,7 @@ class Tests:
             self.keys.wrong(at, f"there is no rule `{name}`", mend)
 
 
-def tests_of(path: Path, data: bytes) -> Tests:
+def case_file(path: Path, data: bytes) -> CaseFile:
     """A test file.
 
     Raises:
@@ -247,4 +243,4 @@ def tests_of(path: Path, data: bytes) -> Tests:
     if found is None:
         raise RulesError(problems)
     values, where = found
-    return Tests(path, values, Keys(where))
+    return CaseFile(path, values, Keys(where))
