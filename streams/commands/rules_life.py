@@ -12,6 +12,7 @@ import click
 from streams.commands.options import (
     UsageError,
     as_json,
+    counted,
     print_json,
     print_table,
     say,
@@ -179,7 +180,7 @@ def said_of(told: Told) -> str:
         snoozed = told["snoozed"]
         said.append(f"snoozed until {clock(snoozed['until_ms'])} by {snoozed['by']}")
     if told["snoozed_customers"]:
-        said.append(f"snoozed for {told['snoozed_customers']:,} customers")
+        said.append(f"snoozed for {counted(told['snoozed_customers'], 'customer')}")
     return "; ".join(said)
 
 
