@@ -179,6 +179,7 @@ scale_out           what these share
 Beneath it all:
 
 settings            read once, checked whole
+endpoint_table      the settings' tables [endpoints.NAME]
 given               one setting, as it was given
 dangers             settings that would work, and lose or give away what is entrusted to us
 clock               so that whatever waits can be tested without waiting

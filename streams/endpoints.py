@@ -3,7 +3,8 @@
 Promise   Every target has a destination; one that means nothing has a sink that says so.
 How       webhook, alert and slack look up `endpoints.NAME`, topic goes to the Kafka topic of that name
           behind the prefix, log goes to the console. Two HTTP sessions: one whose sockets may reach
-          private addresses, for the endpoints that allow it, and one whose may not.
+          private addresses, for the endpoints that allow it, and one whose may not. One token bucket
+          for each endpoint that has a rate, whatever kinds of targets go there.
 Limits    An endpoint whose URL spells a loopback address, or localhost, allows private addresses:
           who writes 127.0.0.1 into the settings means this machine. All others must say so.
 Not here  Reading settings (settings.py). Judging addresses (sinks/guard.py).
@@ -33,6 +34,7 @@ from sinks.topic import Producer, TopicSink
 from sinks.webhook import WebhookSink
 from streams.lane import Destination
 from streams.settings import Endpoint
+from streams.token_bucket import TokenBucket
 
 ENDPOINT_KINDS: Final = (
     "webhook",
@@ -69,6 +71,11 @@ async def open_destinations(
         name: Signer([each for each in (endpoint.secret, endpoint.secret_old) if each])
         for name, endpoint in endpoints.items()
     }
+    buckets = {
+        name: TokenBucket(endpoint.rate.a_second, endpoint.burst_of_rate)
+        for name, endpoint in endpoints.items()
+        if endpoint.rate is not None
+    }
     async with (
         open_session(allow_private=False) as strict,
         open_session(allow_private=True) as private,
@@ -79,7 +86,8 @@ async def open_destinations(
             if kind in ENDPOINT_KINDS and endpoint is not None:
                 session = private if may_be_private(endpoint) else strict
                 sink = _http(kind, endpoint, signers[name], session, outside)
-                return Destination(sink, about_of(endpoint), outside.policy)
+                about, bucket = about_of(endpoint), buckets.get(name)
+                return Destination(sink, about, outside.policy, bucket=bucket)
             return Destination(_other(kind, name, outside), "", outside.policy)
 
         yield destination

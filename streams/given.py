@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -67,6 +68,14 @@ class Given:
     value: object
     place: str  # how to find it: "rapport.toml", "RAPPORT_LOG", "--log"
     folder: Path  # what a relative path in it is relative to
+
+
+def unknown(name: str, known: tuple[str, ...]) -> str:
+    """What to say of a setting that is none of these."""
+    close = get_close_matches(name.lower(), known, n=1)
+    if close:
+        return f"there is no such setting; did you mean {close[0]}?"
+    return f"there is no such setting; there are {', '.join(known)}"
 
 
 def text(one: Given) -> str:

@@ -1,9 +1,14 @@
 """The lane: one endpoint's queue in memory, so that a slow endpoint holds up nobody else.
 
 Promise   At most `queue_max` deliveries wait here and at most the breaker's concurrency are under
-          way; what does not fit is kept in Redis by the relay, and fetched when there is room.
-How       A queue, a breaker, and for each shard the time at which something in Redis is due.
-Limits    QUEUE_MAX. While the breaker is open the queue stays empty.
+          way; what does not fit is kept in Redis by the relay, and fetched when there is room. Where
+          an endpoint has a rate, over any span no more attempts begin than its burst and its rate
+          allow; what has no token waits like what has no room, and nothing is dropped.
+How       A queue, a breaker, a token bucket, and for each shard the time at which something in Redis is
+          due.
+Limits    QUEUE_MAX. While the breaker is open the queue stays empty. The bucket is this process's, and
+          full at its start: a restart allows one burst more, and each further process that delivers
+          has a bucket of its own.
 Not here  Who fills and empties it (relay.py).
 """
 
@@ -16,6 +21,7 @@ from sinks.retry import Policy
 from sinks.sink import Sink
 from streams.owned import Parcel
 from streams.receipts import LaneState
+from streams.token_bucket import TokenBucket
 
 QUEUE_MAX: Final = 1_000  # about 1.5 MB; one second of a receiver that takes a thousand a second
 
@@ -29,6 +35,7 @@ class Destination:
     policy: Policy = field(default_factory=Policy)
     concurrency_max: int = CONCURRENCY_MAX
     queue_max: int = QUEUE_MAX
+    bucket: TokenBucket | None = None  # shared by all that goes to the endpoint; None: no rate
 
 
 class Lane:
@@ -43,6 +50,7 @@ class Lane:
         self.due_ms: dict[int, int] = {}  # by shard: no later than the first that waits in Redis
         self.used_ms = 0  # when something last came
         self._queue_max = destination.queue_max
+        self._bucket = destination.bucket
         self._concurrency_max = destination.concurrency_max
 
     @property
@@ -70,9 +78,21 @@ class Lane:
         """The parcel to attempt now. It counts as under way from here on."""
         if not self.queue or not self.breaker.allows(now_ms, len(self.flying)):
             return None
+        if self.ready_ms(now_ms) > now_ms:
+            return None
+        if self._bucket is not None:
+            self._bucket.take(1, now_ms)
         parcel = self.queue.popleft()
         self.flying[parcel.delivery.id] = parcel
         return parcel
+
+    def ready_ms(self, now_ms: int) -> int:
+        """When the endpoint's rate allows the next attempt."""
+        return now_ms if self._bucket is None else self._bucket.ready_ms(now_ms)
+
+    def paced_count(self, now_ms: int) -> int:
+        """How many wait here for the endpoint's rate."""
+        return len(self.queue) if self.ready_ms(now_ms) > now_ms else 0
 
     def fetches(self, now_ms: int) -> int:
         """How many deliveries to fetch from Redis now."""
@@ -89,14 +109,19 @@ class Lane:
         is_idle = not self.breaker.is_closed and not self.queue
         return is_idle and self.breaker.allows(now_ms, len(self.flying)) > 0
 
-    def wakes_ms(self) -> int | None:
+    def wakes_ms(self, now_ms: int) -> int | None:
         """When something is due; in the past when it already waits for room or for an answer."""
         if not self.queue and not self.due_ms:
             return None
-        first_ms = 0 if self.queue else min(self.due_ms.values())
-        if self.breaker.is_closed:
-            return min(self.due_ms.values(), default=None)
-        return max(first_ms, self.breaker.wakes_ms() or 0)
+        due_ms = min(self.due_ms.values(), default=None)
+        ready_ms = self.ready_ms(now_ms) if self.queue else now_ms
+        if not self.breaker.is_closed:
+            first_ms = ready_ms if self.queue else due_ms or 0
+            return max(first_ms, self.breaker.wakes_ms() or 0)
+        if ready_ms <= now_ms:
+            return due_ms
+        # What is due by now waits for room, and so for the rate.
+        return ready_ms if due_ms is None or due_ms <= now_ms else min(ready_ms, due_ms)
 
     def is_idle(self, since_ms: int) -> bool:
         """Whether nothing has come since then, nothing is to be done, and nothing to be remembered."""

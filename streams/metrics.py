@@ -229,6 +229,9 @@ class Metrics:
         self._endpoints = self._gauge(
             "endpoints", "Endpoints in use: closed is well, open is left alone", "state"
         )
+        self._paced = self._gauge(
+            "endpoint_paced", "Actions in memory that wait for an endpoint's rate", "endpoint"
+        )
         self._delivery = self._histogram(
             "delivery_seconds", "From an action's commit to its delivery", LATENCY_SECONDS
         )
@@ -255,6 +258,11 @@ class Metrics:
         found = Count(states)
         for state in ENDPOINT_STATES:
             self._endpoints.labels(state).set(found[state])
+
+    def paced(self, counts: Mapping[str, int]) -> None:
+        """Set how many actions wait for the rate of each endpoint that has one."""
+        for endpoint, count in counts.items():
+            self._paced.labels(endpoint).set(count)
 
     def delivered(self, delays_ms: Sequence[float]) -> None:
         """Count how long actions took from their commit to their delivery."""

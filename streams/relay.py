@@ -148,7 +148,7 @@ class Relay:
             self.dispatch.pump(lane)
             what = f"what is due for {lane.name} is not read"
             wakes_ms += await self._tried(what, self._refill(lane))
-            due_ms = lane.wakes_ms()
+            due_ms = lane.wakes_ms(now_ms)
             if due_ms is not None:
                 # What is due already waits for room or an answer, and these wake us themselves.
                 wakes_ms.append(due_ms if due_ms > now_ms else now_ms + AGAIN_MS)

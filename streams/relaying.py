@@ -122,11 +122,20 @@ class Timed:
                 queued=len(taken_ms) + sum(shard.waiting_count for shard in shards),
                 oldest_ms=now_ms - min(taken_ms, default=now_ms),
             )
-            lanes = self.relay.dispatch.lanes.values()
-            self._means.metrics.endpoints(
-                lane.breaker.state for lane in lanes if lane.name.startswith(ENDPOINT_LANES)
-            )
+            self.observe_lanes(now_ms)
             await asyncio.sleep(OBSERVE_SECONDS)
+
+    def observe_lanes(self, now_ms: int) -> None:
+        """Tell how endpoints are, and how many actions wait for the rate of each."""
+        every = self.relay.dispatch.lanes.values()
+        lanes = [each for each in every if each.name.startswith(ENDPOINT_LANES)]
+        self._means.metrics.endpoints(lane.breaker.state for lane in lanes)
+        paced = {name: 0 for name, each in self._means.endpoints.items() if each.rate is not None}
+        for lane in lanes:
+            name = lane.name.partition(":")[2]
+            if name in paced:
+                paced[name] += lane.paced_count(now_ms)
+        self._means.metrics.paced(paced)
 
 
 @asynccontextmanager

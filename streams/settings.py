@@ -6,8 +6,9 @@ How       Three sources become one flat map of dotted names (`endpoints.crm.url`
           over it the environment (`RAPPORT_LOG`, `RAPPORT_ENDPOINTS_CRM_URL`), over it flags. Each
           name then has one parser. Paths in the file are relative to the file, other paths to the
           working directory.
-Limits    ENDPOINTS_MAX endpoints. Secrets are left out of `repr`, so that no log shows them.
-Not here  Reading one value (given.py). The table [kafka] (kafka_access.py). Whether a server answers:
+Limits    Secrets are left out of `repr`, so that no log shows them.
+Not here  Reading one value (given.py). The tables [kafka] (kafka_access.py) and [endpoints]
+          (endpoint_table.py). Whether a server answers:
           `rapport doctor`.
 """
 
@@ -16,12 +17,14 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from streams import dangers
+from streams.endpoint_table import ENDPOINTS_MAX, Endpoint, endpoint_field, lacking
+from streams.endpoint_table import FIELDS as ENDPOINT_FIELDS
+from streams.endpoint_table import PARSERS as ENDPOINT_PARSERS
 from streams.errors import StreamsError
 from streams.given import (
     Address,
@@ -36,16 +39,16 @@ from streams.given import (
     path,
     percentage,
     redis,
-    secret,
     some_of,
     text,
-    url,
+    unknown,
     whole,
 )
 from streams.kafka_access import PARSERS as KAFKA_PARSERS
 from streams.kafka_access import KafkaAccess, contradictions
 
 __all__ = (
+    "ENDPOINTS_MAX",
     "Address",
     "EmbeddedLog",
     "Endpoint",
@@ -63,12 +66,9 @@ FILE_VARIABLE: Final = "RAPPORT_SETTINGS"  # names the file; not a setting itsel
 PARTITIONS_MAX: Final = 1024  # each shard costs a connection and a table; FAUST.md tried 4
 SESSION_TIMEOUT_MS_MIN: Final = 1_000  # brokers refuse less than 6 s unless told otherwise
 SESSION_TIMEOUT_MS_MAX: Final = 1_800_000  # Kafka's own upper bound, group.max.session.timeout.ms
-ENDPOINTS_MAX: Final = 256  # each has a queue of its own in the relay
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
-_ENDPOINT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_ENDPOINT_FIELDS: Final = ("url", "secret", "secret_old", "allow_private")
 
 
 class SettingsError(StreamsError):
@@ -77,17 +77,6 @@ class SettingsError(StreamsError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A receiver of webhooks, alerts or messages, by the name that rules use."""
-
-    name: str
-    url: str = field(repr=False)  # may hold a token, as Slack's do
-    secret: str | None = field(default=None, repr=False)  # "whsec_" and base64, or None: unsigned
-    allow_private: bool = False  # may its address be inside the own network?
-    secret_old: str | None = field(default=None, repr=False)  # signs too: a secret being replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +189,11 @@ def _dotted(variable: str, known: Mapping[str, str]) -> str:
     'endpoints.crm.allow_private'
     """
     bare = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-    for each in _ENDPOINT_FIELDS:
+    for each in ENDPOINT_FIELDS:
         found = re.fullmatch(rf"endpoints_(.+)_{each}", bare)
         if found is None:
             continue
-        for other in _ENDPOINT_FIELDS:
+        for other in ENDPOINT_FIELDS:
             spelt = known.get(f"{ENVIRONMENT_PREFIX}ENDPOINTS_{found[1].upper()}_{other.upper()}")
             if spelt is not None:
                 return spelt.rpartition(".")[0] + "." + each
@@ -218,27 +207,16 @@ def _parse(given: Mapping[str, Given], problems: list[str]) -> Settings:
     for name, one in given.items():
         try:
             if name.startswith("endpoints."):
-                endpoint, each = _endpoint_field(name)
+                endpoint, each = endpoint_field(name)
                 fields = endpoints.setdefault(endpoint, {})
-                fields[each] = _ENDPOINT_PARSERS[each](one)
+                fields[each] = ENDPOINT_PARSERS[each](one)
             elif name in _PARSERS:
                 values[name] = _PARSERS[name](one)
             else:
-                raise ValueError(_unknown(name))  # noqa: TRY301  one handler names the place for all
+                raise ValueError(unknown(name, (*_PARSERS, "endpoints")))  # noqa: TRY301  one handler names the place for all
         except ValueError as error:
             problems.append(f"{one.place}: {name}: {error}")
-    problems += [
-        f'endpoints.{name}: has no url; add url = "https://…" to it'
-        for name in endpoints
-        if f"endpoints.{name}.url" not in given
-    ]
-    problems += [
-        f"endpoints.{name}: secret_old is for changing a secret; add the new one as secret"
-        for name, each in endpoints.items()
-        if "secret_old" in each and "secret" not in each
-    ]
-    if len(endpoints) > ENDPOINTS_MAX:
-        problems.append(f"endpoints: {len(endpoints)} are more than {ENDPOINTS_MAX}")
+    problems += lacking(endpoints, given)
     if problems:
         return Settings()
     fields = {name: values.pop(f"kafka.{name}", None) for name in KAFKA_PARSERS}
@@ -248,25 +226,6 @@ def _parse(given: Mapping[str, Given], problems: list[str]) -> Settings:
     settings = Settings(**values, kafka=kafka, endpoints=MappingProxyType(made))  # type: ignore[arg-type]  # the same
     problems += dangers.refused(dangers.of(settings), settings.unsafe)
     return settings
-
-
-def _endpoint_field(name: str) -> tuple[str, str]:
-    parts = name.split(".")
-    if len(parts) != 3:  # noqa: PLR2004  endpoints.NAME.field
-        raise ValueError('is not a table; write [endpoints.NAME] and in it url = "https://…"')
-    if not _ENDPOINT_NAME.fullmatch(parts[1]):
-        raise ValueError("an endpoint's name has letters, digits, - and _ only, at most 64")
-    if parts[2] not in _ENDPOINT_PARSERS:
-        raise ValueError(_unknown(parts[2], _ENDPOINT_FIELDS))
-    return parts[1], parts[2]
-
-
-def _unknown(name: str, known: tuple[str, ...] | None = None) -> str:
-    names = known or (*_PARSERS, "endpoints")
-    close = get_close_matches(name.lower(), names, n=1)
-    if close:
-        return f"there is no such setting; did you mean {close[0]}?"
-    return f"there is no such setting; there are {', '.join(names)}"
 
 
 _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
@@ -286,10 +245,4 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "token": text,
     "unsafe": some_of(*dangers.NAMES),
     **{f"kafka.{name}": parser for name, parser in KAFKA_PARSERS.items()},
-}
-_ENDPOINT_PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
-    "url": url,
-    "secret": secret,
-    "secret_old": secret,
-    "allow_private": flag,
 }

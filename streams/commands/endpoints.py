@@ -40,7 +40,7 @@ def list_(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"endpoints": found})
         return
-    columns = ("endpoint", "kind", "state", "waiting", "note")
+    columns = ("endpoint", "kind", "state", "waiting", "rate", "note")
     print_table(columns, [[each[name] for name in columns] for each in found])
     if any(each["state"] == "disabled" for each in found):
         say("`rapport endpoints enable NAME` uses an endpoint again that is disabled")
@@ -63,12 +63,20 @@ def _told(settings: Settings, lane: str, found: "EndpointState | None") -> dict[
     from streams.endpoints import about_of
 
     kind, _, name = lane.partition(":")
-    told = {"endpoint": name, "kind": kind, "state": "well", "waiting": 0, "note": ""}
-    told["failing_since_ms"] = None
+    endpoint = settings.endpoints.get(name)
+    told: dict[str, Any] = {
+        "endpoint": name,
+        "kind": kind,
+        "state": "well",
+        "waiting": 0,
+        "note": "",
+    }
+    told |= {"failing_since_ms": None, "rate": "", "burst": None}
+    if endpoint is not None and endpoint.rate is not None:
+        told |= {"rate": str(endpoint.rate), "burst": endpoint.burst_of_rate}
     if found is None:
         return told
     told["waiting"] = found.waiting_count
-    endpoint = settings.endpoints.get(name)
     if endpoint is not None and found.about and about_of(endpoint) not in found.about:
         return told  # all that is known is about another address
     if found.disabled:

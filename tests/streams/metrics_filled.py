@@ -30,6 +30,7 @@ def filled() -> Metrics:
     metrics.action("delivered", "webhook")
     metrics.endpoint_failed("crm")
     metrics.endpoints(["closed", "open"])
+    metrics.paced({"crm": 3})
     metrics.delivered([2.5])
     metrics.relay(queued=3, oldest_ms=250)
     metrics.request(method="POST", route="/v1/events", status=200, seconds=0.003)

@@ -16,6 +16,7 @@ from streams.delivery import Delivery
 from streams.lane import Destination
 from streams.receipts_memory import MemoryReceipts
 from streams.relay import Relay
+from streams.token_bucket import TokenBucket
 from tests.actions import AT_MS, action
 
 DAY_MS = 86_400_000
@@ -31,11 +32,14 @@ class World:
     sinks: dict[str, Sink] = field(default_factory=dict)
     changes: list[Delivery] = field(default_factory=list)
     queue_max: int = 1_000
+    rates: dict[str, tuple[float, int]] = field(default_factory=dict)  # a second, and burst
+    buckets: dict[str, TokenBucket] = field(default_factory=dict)  # of the relay that runs
     sequence: int = 0
 
     def destination(self, kind: str, name: str) -> Destination:
         sink = self.sinks.get(name, NowhereSink(f"there is no endpoint {name}"))
-        return Destination(sink, f"{kind}:{name}", queue_max=self.queue_max)
+        bucket = self.buckets.get(name)
+        return Destination(sink, f"{kind}:{name}", queue_max=self.queue_max, bucket=bucket)
 
     def commit(self, relay: Relay | None, actions: Iterable[Action]) -> None:
         """What a shard does: store the entry, then tell the relay if there is one."""
@@ -48,6 +52,7 @@ class World:
     async def relay(self, nonce: str = "ours") -> AsyncIterator[Relay]:
         """A relay that has claimed shard 0; the end of the block is a crash."""
         self.receipts.shards[0].nonce = nonce
+        self.buckets = {name: TokenBucket(*rate) for name, rate in self.rates.items()}
         relay = Relay(self.receipts, self.destination, self.clock, self.changes.append)
         running = asyncio.create_task(relay.run())
         relay.claimed(0, nonce, self.sequence)

@@ -15,6 +15,7 @@ from sinks.sink import Delivered, Rejected
 from sinks.slack import SlackSink
 from sinks.webhook import WebhookSink
 from streams.clock import SystemClock
+from streams.endpoint_table import Rate
 from streams.endpoints import Outside, may_be_private, open_destinations
 from streams.settings import Endpoint
 from tests.actions import action
@@ -134,3 +135,17 @@ async def test_a_secret_that_cannot_be_used_is_told_before_anything_is_delivered
     with pytest.raises(SecretError):
         async with open_destinations(weak, outside()):
             pass
+
+
+async def test_all_that_goes_to_an_endpoint_shares_its_rate() -> None:
+    """The receiver counts requests, not kinds of targets."""
+    limited = Endpoint("crm", "https://crm.example.com/", rate=Rate(60, "m"), burst=2)
+    free = Endpoint("risk", "https://risk.example.com/")
+    async with open_destinations({"crm": limited, "risk": free}, outside()) as destination:
+        bucket = destination("webhook", "crm").bucket
+
+        assert bucket is not None
+        assert (bucket.rate, bucket.burst) == (1.0, 2)
+        assert destination("alert", "crm").bucket is bucket
+        assert destination("webhook", "risk").bucket is None
+        assert destination("log", "crm").bucket is None

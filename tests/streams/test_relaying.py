@@ -5,15 +5,22 @@ import pytest
 from rich.console import Console
 
 from rules.action import Action
+from sinks.memory import MemorySink
 from sinks.retry import Policy
 from sinks.sink import RetryAfter
 from streams import relaying
 from streams.clock import ManualClock
 from streams.delivery import Delivery, after, ended, opened, pending
+from streams.endpoint_table import Rate
 from streams.endpoints import Outside
+from streams.lane import Destination
 from streams.metrics import Metrics
+from streams.owned import OwnedShard
+from streams.receipts_memory import MemoryReceipts
+from streams.relay import Relay
 from streams.relaying import Means, Timed
 from streams.settings import Endpoint
+from streams.token_bucket import TokenBucket
 from tests.actions import action
 
 
@@ -108,3 +115,29 @@ def test_commit_times_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPa
 
     world.timed.changed(ended(pending(action(4), 1_000), "delivered", "", 1_040, 1))
     assert world.value("delivery_seconds_count") == 1
+
+
+async def test_who_waits_for_a_rate_is_told_by_endpoint() -> None:
+    """Else a limit that is too low looks like a receiver that is slow."""
+    slow = Endpoint("crm", "https://crm.example/", rate=Rate(1, "m"))
+    world = World(slow, Endpoint("risk", "https://risk.example/"))
+    bucket = TokenBucket(1 / 60, 1)
+
+    def destination(kind: str, name: str) -> Destination:
+        return Destination(MemorySink(), f"{kind}:{name}", bucket=bucket if name == "crm" else None)
+
+    relay = Relay(MemoryReceipts(), destination, world.clock, world.timed.changed)
+    world.timed.relay = relay
+    world.timed.observe_lanes(1_000)
+    assert world.value("endpoint_paced", endpoint="crm") == 0
+
+    shard = OwnedShard(0, "ours", 1)
+    both = [*(action(number) for number in range(4)), action(9, name="risk")]
+    relay.dispatch.take(shard, 1, both)
+    world.timed.observe_lanes(1_000)
+
+    assert world.value("endpoint_paced", endpoint="crm") == 3
+    assert (
+        world.metrics.registry.get_sample_value("rapport_endpoint_paced", {"endpoint": "risk"})
+        is None
+    )
