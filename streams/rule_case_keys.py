@@ -99,5 +99,6 @@ class Keys:
     def _span(self, at: Address, *, key: bool = False) -> Span:
         """Where it stands; what is missing, where that stands in which it is missing."""
         value, name = self.where.values.get(at), self.where.keys.get(at)
-        found = name or (value and value.span) if key else (value and value.span) or name
+        of_value = None if value is None else value.span
+        found = (name or of_value) if key else (of_value or name)
         return found or (self._span(at[:-1]) if at else Span(0, 1))

@@ -46,6 +46,16 @@ def test_the_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Pa
     assert names(Sources(rules=tmp_path / "b.toml")) == ["b"]
 
 
+def test_tests_of_rules_are_no_rules(tmp_path: Path) -> None:
+    """They stand beside them, and change nothing that is in force: no reload for them either."""
+    write(tmp_path, "a")
+    before = Sources(rules=tmp_path).fingerprint()
+    write(tmp_path, "a.test", "[[case]]")
+
+    assert names(Sources(rules=tmp_path)) == ["a"]
+    assert Sources(rules=tmp_path).fingerprint() == before
+
+
 def test_an_empty_folder_is_a_set_without_rules(tmp_path: Path) -> None:
     """Profiles alone are of use."""
     assert names(Sources(rules=tmp_path)) == []
