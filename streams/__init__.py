@@ -96,6 +96,7 @@ relay               committed actions to their sinks, and what came of each
 owned               the books of one shard
 dispatch            actions in hand to attempts under way
 lane                one endpoint's queue
+overtaken           of an alert's beginning and end, the older is not delivered after the newer
 delivery            an action, and how far its delivery has come
 receipts            what is recorded of deliveries, and in which order
 receipts_redis      in Redis
@@ -116,6 +117,8 @@ guard               whether a rule does far more than was expected of it
 guard_counts        what each rule did, by the hour and by the day
 guard_watch         takes over what was said, and stops rules that do far too much
 rule_life           what people do to a rule while it runs
+lift                what acting on a rule is worth, and how surely that is known
+lift_replay         that of a history
 kernels             imported late, with a word to who waits for the compiler
 
 Why a rule has fired, or has not:

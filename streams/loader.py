@@ -10,7 +10,7 @@ Not here  Doing it again when the files change: rulebook.py.
 """
 
 import importlib.resources
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -112,9 +112,12 @@ class Sources:
         except ModelError as error:
             raise LoadError(f"{self.model}: {error}") from error
 
-    def read_rules(self, model: Model) -> RuleSet:
-        """The rules alone, as this model lets them be written. Raises as `read` does."""
-        return read_files(rule_paths(self.place), model)
+    def read_rules(self, model: Model, more: Mapping[str, bytes] = MappingProxyType({})) -> RuleSet:
+        """The rules alone, as this model lets them be written, and those of `more` files.
+
+        Raises as `read` does.
+        """
+        return read_files(rule_paths(self.place), model, more)
 
 
 def packs() -> Path:
@@ -122,7 +125,9 @@ def packs() -> Path:
     return Path(str(importlib.resources.files("rules"))) / "packs"
 
 
-def read_files(paths: Iterable[Path], model: Model) -> RuleSet:
+def read_files(
+    paths: Iterable[Path], model: Model, more: Mapping[str, bytes] = MappingProxyType({})
+) -> RuleSet:
     """The rules of these files, as this model lets them be written.
 
     Raises:
@@ -133,7 +138,7 @@ def read_files(paths: Iterable[Path], model: Model) -> RuleSet:
         duplicates_kept=model.admit.duplicates_kept, lateness_ms=model.admit.lateness_ms
     )
     Scores.compile(builder, model)
-    return load(_bytes_of(paths), builder.names)
+    return load({**_bytes_of(paths), **more}, builder.names)
 
 
 def rule_paths(place: Path) -> list[Path]:

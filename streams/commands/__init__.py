@@ -15,6 +15,7 @@ rules           rule files checked, listed, taken into force
 rules_test      tests of rules, and what they cover
 rules_backtest  what rules would have done over a history
 rules_life      what people do to rules while they run
+rules_lift      what acting on a rule is worth
 topics          Kafka's topics made and measured
 dlq             what failed for good, listed and tried again
 endpoints       how receivers are, and those that were disabled, used again

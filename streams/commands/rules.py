@@ -22,6 +22,7 @@ from streams.commands.options import (
 )
 from streams.commands.rules_backtest import backtest
 from streams.commands.rules_life import COMMANDS, controls_of, said_of
+from streams.commands.rules_lift import lift
 from streams.commands.rules_test import test
 from streams.settings import Settings
 
@@ -112,7 +113,7 @@ def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: b
         click.echo(f"in force: {counted(len(answer['rules']), 'rule')} of {answer['place']}")
 
 
-for each in (backtest, test, *COMMANDS):
+for each in (backtest, test, lift, *COMMANDS):
     rules.add_command(each)
 
 
