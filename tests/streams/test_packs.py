@@ -1,5 +1,6 @@
 """The starter packs: each rule fires where it should, and does not where it should not."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -9,14 +10,20 @@ import pytest
 
 from processors.model_file import default_model
 from rules.rule import Rule
-from streams.loader import packs, read_files, rule_paths, toml_paths
+from streams.loader import Sources, packs, read_files, rule_paths, toml_paths
+from streams.replay import replay
 from streams.rule_cases import Case, case_file
 from streams.rule_coverage import Coverage
 from streams.rule_tests import Report, acting, failures_of, run
+from streams.shop import SEED, history
+from streams.source import LinesSource
+from tests.machine import ROOT
+from tests.replaying import write_lines
 
 PACKS = ("cart-and-nurture", "churn-and-retention", "fraud-and-abuse", "loyalty-and-vip", "ops")
 ENDPOINTS = {"crm", "risk", "service", "ops"}  # more would be more to set up before anything works
 MESSAGING = "marketing"
+END_MS = 1_750_000_000_000
 
 
 @cache
@@ -87,3 +94,16 @@ def test_the_cases_of_each_pack_hold_with_all_packs_in_force() -> None:
         narrowed = replace(case, only=tuple(sorted(named)))
 
         assert failures_of(narrowed, engine, Coverage()) == []
+
+
+@pytest.mark.slow
+def test_the_page_of_the_packs_tells_what_each_rule_is_for_and_does_in_the_shop(
+    tmp_path: Path,
+) -> None:
+    """Who chooses rules wants to know how often they will be heard of."""
+    page = (ROOT / "docs" / "packs.md").read_text("utf-8")
+    told = re.findall(r"^\| `([\w-]+)` \| (.*) \| (\d+) \|$", page, re.MULTILINE)
+    lived = write_lines(tmp_path / "shop.jsonl", history(SEED, END_MS))
+
+    fires = replay(LinesSource(lived), Sources().engine(), END_MS).summary.fires
+    assert told == [(each.name, each.describe, str(fires[each.name])) for each in rules().values()]
