@@ -37,6 +37,7 @@ runs           how far a customer has come in the sequences of a rule
 looks          when silence alone makes a condition true
 restrain       what holds a rule back, and what is noted of it
 fires          the actions that follow, with reasons and values; hold-outs and stages
+endings        what tells alerts that a condition is over
 action         what is to be done, with a deterministic id
 grounds        which clauses made a rule fire, for its actions
 

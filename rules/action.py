@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+ALERT: Final = "alert"  # the kind of target that is told when it is over
 ID_BYTES: Final = 16  # 128 bits: no collisions in any number of actions that will ever be
 
 
@@ -39,13 +40,15 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int
     customer_id: str
     shard: int
-    cause: str  # the id of the event that made the rule fire
+    cause: str  # the id of the event that made the rule fire, or whose coming ended it
     at_ms: int  # event time of the cause
     reason: str
     target: Target
     data: dict[str, float | str | None]  # the values that the rule read, by name
     withheld: str = ""  # "holdout", "canary" or "shadow": to be recorded, not delivered (fires.py)
     why: tuple[Because, ...] = ()  # which clauses made the rule fire (grounds.py)
+    resolves: bool = False  # says that the rule's condition is over; only to alerts
+    ends_ms: int = 0  # when the alert is over at the latest; 0: whenever its receiver thinks so
     body: str = ""  # JSON that its target asks for instead of ours (body.py)
     is_stale: bool = False  # its cause was no news when it arrived: to be recorded, not delivered
 

@@ -17,7 +17,7 @@ from rules.parse import parse, parse_selector
 from rules.rule import Rule
 from rules.sequence_keys import sequence
 from rules.table import DURATION_MS_LONGEST, Table
-from rules.target_keys import bodies, targets
+from rules.target_keys import alerts_ms, bodies, targets
 from rules.template import Template, template
 
 VERSION_MAX: Final = 2**31 - 1
@@ -57,6 +57,7 @@ def definition(table: Table) -> Rule | None:
         reason=_reason(table),
         targets=targets(table),
         bodies=bodies(table),
+        alerts_ms=alerts_ms(table),
         file=table.where.file,
         line=table.where.text.count("\n", 0, table.span().start) + 1,
     )

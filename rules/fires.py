@@ -171,6 +171,7 @@ def actions_of(
                 data=data,
                 withheld=why_not,
                 why=because,
+                ends_ms=_ends_ms(rule, place, event.at_ms),
             )
             for place, target in enumerate(rule.targets)
         ]
@@ -180,6 +181,11 @@ def actions_of(
             actions[first:] = map(partial(_with_body, value), actions[first:], rule.bodies)
         causes += [index] * len(rule.targets)
     return actions, causes
+
+
+def _ends_ms(rule: Rule, place: int, at_ms: int) -> int:
+    last_ms = rule.alerts_ms[place] if rule.alerts_ms else 0
+    return at_ms + last_ms if last_ms else 0
 
 
 def _reason(bound: Bound, registers: Floats, index: int, event: Event) -> str:

@@ -7,7 +7,7 @@ Not here  Reading files (load.py). Deciding (evaluate.py). Sentences about rules
 from dataclasses import dataclass
 from typing import Final
 
-from rules.action import Target
+from rules.action import ALERT, Target
 from rules.body import Body
 from rules.expression import Events, Expression
 from rules.restraint import Cap, Quiet
@@ -46,5 +46,18 @@ class Rule:
     reason: Template | None = None
     targets: tuple[Target, ...]
     bodies: tuple[Body | None, ...] = ()  # of the targets, in their order; empty where none has one
+    alerts_ms: tuple[
+        int, ...
+    ] = ()  # of the targets, how long an alert lasts at most; empty likewise
     file: str
     line: int
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is a condition that holds for a time, and not a moment."""
+        return self.on is None and self.sequence is None
+
+    @property
+    def ends(self) -> bool:
+        """Whether somebody wants to be told when its condition is over."""
+        return self.is_state and any(each.kind == ALERT for each in self.targets)

@@ -9,18 +9,22 @@ from typing import Final
 
 from rules.action import Target
 from rules.body import Body, body
-from rules.table import NAME, Table
+from rules.errors import ExpressionError
+from rules.parse import duration_ms
+from rules.table import DURATION_MS_LONGEST, NAME, Table
 from rules.vocabulary import nearest
 
 TARGETS_MAX: Final = 8
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {  # of each kind of target
     "webhook": ("webhook", "type", "body"),
     "topic": ("topic", "type", "body"),
-    "alert": ("alert", "type", "severity"),
+    "alert": ("alert", "type", "severity", "resolve_after"),
     "slack": ("slack", "type"),
     "log": ("log", "type"),
 }
 TARGET_KINDS: Final = tuple(KEYS)
+READ_APART: Final = ("body", "resolve_after")
+ALERT_MS_MIN: Final = 1_000
 SEVERITIES: Final = ("info", "warning", "critical", "page")
 
 
@@ -47,6 +51,39 @@ def bodies(table: Table) -> tuple[Body | None, ...]:
     return tuple(found) if any(each is not None for each in found) else ()
 
 
+def alerts_ms(table: Table) -> tuple[int, ...]:
+    """How long their alerts last at most, 0 where nothing is said; nothing where none says so."""
+    listed = table.values.get("then")
+    if not isinstance(listed, list):
+        return ()
+    found = [
+        _alert_ms(table, number)
+        if isinstance(each, dict) and {"alert", "resolve_after"} <= each.keys()
+        else 0
+        for number, each in enumerate(listed[:TARGETS_MAX])
+    ]
+    return tuple(found) if any(found) else ()
+
+
+def _alert_ms(table: Table, number: int) -> int:
+    at = ("then", number, "resolve_after")
+    listed = table.values["then"]
+    assert isinstance(listed, list), "that is how the target was found"
+    text = listed[number]["resolve_after"]
+    if not isinstance(text, str):
+        table.wrong_value(*at, said="`resolve_after` takes a text", mend='resolve_after = "1h"')
+        return 0
+    try:
+        last_ms = duration_ms(text)
+    except ExpressionError as mistake:
+        table.mistakes([mistake], *at)
+        return 0
+    if not ALERT_MS_MIN <= last_ms <= DURATION_MS_LONGEST:
+        mend = 'resolve_after = "1h"'
+        table.wrong_value(*at, said="an alert lasts at least a second, at most 366d", mend=mend)
+    return last_ms
+
+
 def _takes_body(target: Mapping[str, object]) -> bool:
     return "body" in target and any("body" in KEYS[key] for key in target if key in KEYS)
 
@@ -64,7 +101,7 @@ def _target(table: Table, number: int, target: object) -> Target:
         if key not in known:
             mend = nearest(key, known) or f"keys are {', '.join(known)}"
             table.wrong(table.key_span("then", number, key), f"`{key}` is no key of {kind}", mend)
-        elif key == "body":
+        elif key in READ_APART:
             continue
         elif not isinstance(value, str) or not NAME.fullmatch(value):
             mend = "use up to 64 letters, digits and - _ ."

@@ -1,11 +1,14 @@
 """Alertmanager: an action as an alert that somebody on call sees.
 
 Promise   One alert per rule and customer: a repeat, or a second action of the same rule for the same
-          customer, updates the alert and does not add one.
+          customer, updates the alert and does not add one. An action that resolves ends it.
 How       POST /api/v2/alerts. Labels are the alert's identity; what differs from action to action
-          goes into annotations.
-Limits    No end time: Alertmanager resolves the alert after its own `resolve_timeout`.
-Not here  Routing, grouping and silences: Alertmanager's work.
+          goes into annotations. The end is event time, as the start is: an alert that resolves has the
+          end alone, which Alertmanager takes for its start too and joins to the alert that it knows.
+Limits    Without an end in sight (`ends_ms`) Alertmanager resolves the alert after its own
+          `resolve_timeout`. A rule whose alert has another type or severity by now has another alert.
+Not here  Routing, grouping and silences: Alertmanager's work. Which of two that wait for another
+          attempt is out of date (streams/overtaken.py).
 """
 
 from collections.abc import Callable
@@ -58,8 +61,15 @@ class AlertmanagerSink:
             for name, value in payload.values(action).items()
             if value is not None
         }
-        starts_at = payload.iso(action.at_ms)
-        return orjson.dumps([{"labels": labels, "annotations": annotations, "startsAt": starts_at}])
+        alert = {"labels": labels, "annotations": annotations}
+        return orjson.dumps([alert | _times(action)])
 
     async def deliver(self, action: Action, body: bytes) -> Receipt:  # noqa: ARG002  the sink's promise
         return await post(self._session, self._url, body, _HEADERS, self._timeout_ms, self._now_ms)
+
+
+def _times(action: Action) -> dict[str, str]:
+    if action.resolves:
+        return {"endsAt": payload.iso(action.at_ms)}
+    times = {"startsAt": payload.iso(action.at_ms)}
+    return times | {"endsAt": payload.iso(action.ends_ms)} if action.ends_ms else times

@@ -80,5 +80,9 @@ def count(metrics: Metrics, work: Work, took_ns: int, now_ms: float) -> None:
         metrics.dead_letters(letter.reason for letter in work.dead)
     if outcome.actions:
         # A rule with two targets has fired once.
-        fires = dict.fromkeys((each.rule, each.customer_id, each.cause) for each in outcome.actions)
+        fires = dict.fromkeys(
+            (each.rule, each.customer_id, each.cause)
+            for each in outcome.actions
+            if not each.resolves
+        )
         metrics.fired(rule for rule, _, _ in fires)

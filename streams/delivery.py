@@ -12,6 +12,7 @@ How       A record that extends the action, so that its JSON has the action's me
     disabled   its endpoint takes nothing any more
     stale      its cause was no news when it arrived (staleness.py), so it is not to be delivered
     withheld   its customer is held out, or the rule's stage does not reach them (rules/fires.py)
+    overtaken  its alert has begun or ended since, while it waited for another attempt (overtaken.py)
 
 Not here  Where records are kept (receipts.py).
 """
@@ -26,7 +27,15 @@ from sinks.retry import Policy, due_ms
 from sinks.sink import Delivered, Receipt, Rejected
 
 Status: TypeAlias = Literal[
-    "pending", "retrying", "delivered", "given_up", "rejected", "disabled", "stale", "withheld"
+    "pending",
+    "retrying",
+    "delivered",
+    "given_up",
+    "rejected",
+    "disabled",
+    "stale",
+    "withheld",
+    "overtaken",
 ]
 DEAD: Final[frozenset[Status]] = frozenset({"given_up", "rejected", "disabled"})
 NOTE_CHARS_MAX: Final = 300

@@ -20,6 +20,7 @@ from sinks.sink import Delivered, Receipt, RetryAfter
 from streams.clock import Clock
 from streams.delivery import NEVER_TRIED, Delivery, Status, after, ended, opened, parked
 from streams.lane import Destination, Lane
+from streams.overtaken import OVERTAKEN_NOTE, Newest
 from streams.owned import OwnedShard, Parcel
 from streams.receipts import LaneState
 
@@ -48,6 +49,7 @@ class Dispatch:
         self._clock = clock
         self._changed = changed
         self._recent: OrderedDict[str, tuple[int, str]] = OrderedDict()  # attempts, note
+        self._newest = Newest()
 
     # ---- taking
 
@@ -64,6 +66,7 @@ class Dispatch:
                 shard.held[action.id] = parcel
                 self._record(parcel, delivery)
                 continue
+            self._newest.note(delivery)
             lane = self.lane(delivery.lane)
             recent = self._recent.get(action.id)
             if self._is_flying(lane, parcel):
@@ -86,6 +89,10 @@ class Dispatch:
             parcel = Parcel(shard, None, delivery, now_ms, is_noted=True)
             if delivery.id not in shard.held and not self._is_flying(lane, parcel):
                 shard.held[delivery.id] = parcel
+                if self._newest.overtakes(delivery):
+                    self._end(parcel, "overtaken", OVERTAKEN_NOTE)
+                    continue
+                self._newest.note(delivery)
                 self._queue(lane, parcel)
         self.pump(lane)
 

@@ -72,7 +72,7 @@ class Counts:
         fires = {
             (each.rule, each.customer_id, each.cause): each
             for each in actions
-            if not each.is_stale and each.withheld != "holdout"
+            if not (each.is_stale or each.resolves) and each.withheld != "holdout"
         }
         with self._lock:
             for action in fires.values():

@@ -19,6 +19,7 @@ from typing import Final
 from sinks.breaker import CONCURRENCY_MAX, Breaker
 from sinks.retry import Policy
 from sinks.sink import Sink
+from streams.overtaken import is_same_alert
 from streams.owned import Parcel
 from streams.receipts import LaneState
 from streams.token_bucket import TokenBucket
@@ -80,6 +81,10 @@ class Lane:
             return None
         if self.ready_ms(now_ms) > now_ms:
             return None
+        if any(
+            is_same_alert(each.delivery, self.queue[0].delivery) for each in self.flying.values()
+        ):
+            return None  # its end must not arrive before its beginning
         if self._bucket is not None:
             self._bucket.take(1, now_ms)
         parcel = self.queue.popleft()

@@ -246,7 +246,7 @@ class Metrics:
             self._fires.add({rule if rule in self._rules_seen else OTHER_RULES: count})
 
     def action(self, result: str, kind: str) -> None:
-        """Count "delivered", "retry", "rejected", "expired"; "stale" and "withheld" are never tried."""
+        """Count "delivered", "retry", "rejected", "expired"; all other results are never tried."""
         self._actions.labels(result, kind).inc()
 
     def endpoint_failed(self, endpoint: str) -> None:

@@ -40,6 +40,7 @@ RESULTS: Final[Mapping[Status, str]] = {
     "disabled": "rejected",
     "stale": "stale",
     "withheld": "withheld",
+    "overtaken": "overtaken",
 }
 
 # What an endpoint has failed at; what is disabled was mostly not tried.
