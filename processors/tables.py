@@ -29,8 +29,7 @@ from processors.layout import Layout
 from processors.register import Asked, Named, Read, Register, Stage, TimeAverage
 
 CORE_STATES: Final = tuple(
-    (name, 1)
-    for name in ("newest_ms", "first_ms", "events_count", "clock_ms", "due_ms", "wait_ms")
+    (name, 1) for name in ("newest_ms", "first_ms", "events_count", "clock_ms", "due_ms", "wait_ms")
 )
 # The first words of every row. CLOCK: when the last timer fired. DUE: no timer fires before that; 0:
 # none waits. WAIT: the same, of what rules wait for; DUE is also for what silence will make true.
