@@ -119,6 +119,7 @@ guard_watch         takes over what was said, and stops rules that do far too mu
 rule_life           what people do to a rule while it runs
 lift                what acting on a rule is worth, and how surely that is known
 lift_replay         that of a history
+kafka_history       the history that Kafka still holds, as a source
 kernels             imported late, with a word to who waits for the compiler
 
 Why a rule has fired, or has not:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name a source."""
-    file = click.Path(path_type=Path, dir_okay=False)
 
     @wraps(command)
     def with_source(**given: Any) -> Any:  # noqa: ANN401  whatever the command takes
@@ -39,9 +38,15 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise UsageError("name one source: FILE.jsonl, or --sql FILE.sql")
         return command(**given)
 
+    return source_arguments(with_source)
+
+
+def source_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same options; the command sees to it that one source is named."""
+    file = click.Path(path_type=Path, dir_okay=False)
     text = "A parameter of the SQL."
     wrapped = click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help=text)(
-        with_source
+        command
     )
     text = "One SELECT of event columns, of anything that DuckDB reads."
     wrapped = click.option("--sql", type=file, metavar="FILE.sql", help=text)(wrapped)

@@ -2,13 +2,15 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
 from streams import kernels
+from streams.commands.cluster import kafka_settings
 from streams.commands.options import (
+    UsageError,
     as_json,
     counted,
     parameters,
@@ -19,17 +21,20 @@ from streams.commands.options import (
     stderr,
     stdout,
 )
-from streams.commands.replay import source_options
+from streams.commands.replay import source_arguments
 from streams.commands.rules_backtest import Duration
-from streams.settings import Settings
+from streams.settings import KafkaLog, Settings
 
 if TYPE_CHECKING:
     from streams.lift import Interval, Lift
+    from streams.source import Source
+
+LOG: Final = {"log": "kafka://HOST:PORT,…: its topics are the history, where no file is given."}
 
 
 @click.command(short_help="Say what acting on a rule is worth, by who was held out of it.")
 @click.argument("rule", metavar="RULE")
-@source_options
+@source_arguments
 @click.option("--sort", is_flag=True, help="Order the rows of the SQL by time.")
 @click.option("--outcome", metavar="EVENTS", required=True, help="Such as order.placed.")
 @click.option(
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
     help="How long after the first fire for a customer an outcome counts.",
 )
 @as_json
-@settings_options("rules", "model")
+@settings_options("rules", "model", "log", only_kafka=True, said=LOG)
 def lift(
     settings: Settings,
     *,
@@ -59,9 +64,7 @@ def lift(
     The history is run through the engine that runs live, and nothing is delivered. Whoever the rule fired for
     is in one of two groups from the first time on: acted for, or held out.
     """
-    from streams.query import open_source
-
-    source = open_source(lines, sql, parameters(pairs), sort=sort)
+    source = _source(settings, lines, sql, pairs, sort=sort)
     for notice in source.notices:
         say(f"{source.name}: {notice}")
     kernels.load(say)
@@ -80,6 +83,28 @@ def lift(
         print_json(msgspec.to_builtins(found))
     else:
         _print(rule, outcome, found)
+
+
+def _source(
+    settings: Settings,
+    lines: Path | None,
+    sql: Path | None,
+    pairs: tuple[str, ...],
+    *,
+    sort: bool,
+) -> "Source":
+    from streams.query import open_source
+
+    if lines is not None or sql is not None:
+        return open_source(lines, sql, parameters(pairs), sort=sort)
+    if not isinstance(settings.log, KafkaLog) or pairs or sort:
+        raise UsageError(
+            "name one source: FILE.jsonl, --sql FILE.sql, or --log kafka://HOST:PORT, whose topics are"
+            " read; the embedded log keeps no history"
+        )
+    from streams.kafka_history import KafkaHistory
+
+    return KafkaHistory(kafka_settings(settings))
 
 
 def _print(rule: str, outcome: str, found: "Lift") -> None:
