@@ -2,7 +2,8 @@
 
 Promise   Only what is signed with its secret is taken. Each delivery is handed on once, with a word on
           whether its id was seen before.
-How       Webhooks as Standard Webhooks has them, checked by signing them again; alerts as Alertmanager
+How       Webhooks as Standard Webhooks has them, checked by signing them again, also with a body that a
+          rule gives them, of which the beginning is shown; alerts as Alertmanager
           takes them, which nobody signs.
 Limits    IDS_MAX ids are remembered, the newest. BODY_BYTES_MAX a body; AGE_MS_MAX between a signature
           and its arrival.
@@ -28,6 +29,8 @@ from streams.settings import Endpoint
 IDS_MAX: Final = 10_000
 BODY_BYTES_MAX: Final = 256 * 1024
 AGE_MS_MAX: Final = 300_000  # the specification's advice is five minutes
+SHOWN_BYTES: Final = 200  # of a body that is not ours
+OWN_BODY: Final = "own body"  # shown as its type
 HOST: Final = "127.0.0.1"
 
 
@@ -92,7 +95,7 @@ class Receiver:
         if fault:
             return web.Response(status=401, text=fault)
         try:
-            hook = msgspec.json.decode(body, type=_Webhook)
+            hook = _of_webhook(body)
         except msgspec.MsgspecError as error:
             return web.Response(status=400, text=str(error))
         data = hook.data
@@ -144,6 +147,21 @@ class Receiver:
                 is_repeat=is_repeat,
             )
         )
+
+
+def _of_webhook(body: bytes) -> _Webhook:
+    """Our own payload, or a body that a rule gives its target, whose words nobody here knows.
+
+    Raises:
+        msgspec.MsgspecError: It is no JSON object.
+    """
+    try:
+        return msgspec.json.decode(body, type=_Webhook)
+    except msgspec.ValidationError:
+        own = msgspec.json.decode(body, type=dict[str, object])
+    return _Webhook(
+        OWN_BODY, _Data("", "", msgspec.json.encode(own)[:SHOWN_BYTES].decode(errors="ignore"))
+    )
 
 
 def _of_alert(alert: _Alert) -> tuple[str, str, _Data]:

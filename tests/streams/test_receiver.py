@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import aiohttp
+import msgspec
 import pytest
 from standardwebhooks import Webhook
 
@@ -165,3 +166,23 @@ def test_endpoints_lead_to_the_receiver_with_its_secret() -> None:
         "risk": "http://127.0.0.1:9/risk",
     }
     assert {each.secret for each in made.values()} == {SECRET}
+
+
+async def test_a_body_that_a_rule_gives_its_target_is_taken_and_its_beginning_shown(
+    scene: Scene,
+) -> None:
+    """Who tries a body of their own in the demo wants to see it arrive."""
+    own = msgspec.structs.replace(action(1), body='{"who":"c-1","text":"' + "x" * 400 + '"}')
+    assert isinstance(await scene.send(own), Delivered)
+    (told,) = scene.told
+
+    assert (told.type, told.id) == ("own body", own.id)
+    assert told.reason == own.body[:200]
+
+
+async def test_what_is_no_object_is_refused(scene: Scene) -> None:
+    """A real receiver would not know what to do with it either."""
+    receipt = await scene.send(msgspec.structs.replace(action(1), body="[1]"))
+
+    assert isinstance(receipt, RetryAfter)
+    assert scene.told == []
