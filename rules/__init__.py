@@ -47,5 +47,12 @@ spell          an expression in the language again
 explain        a rule as a plain sentence
 worth          what an expression comes to, in plain Python: the second reading of a rule
 clauses        a condition as a tree: what holds, by which values, and what would have to change
+lint           what is allowed in rules, and is hardly meant
+remark         one such thing, with its place and its mend
+bands          rules that split one value between them, with gaps or overlaps
+possible       whether a condition can hold, and whether it can fail
+alternatives   a condition as the ways in which it comes to hold
+bounds         between which numbers a value always lies
+cost           what rules take of an event's time and of a customer's row
 packs/         the starter rules
 """

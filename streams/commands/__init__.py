@@ -11,7 +11,8 @@ ingest          a history into the log
 replay          the engine over a history, without services
 customer        one profile, and why it is as it is
 why             why a rule fired for a customer, or did not
-rules           rule files checked, listed, taken into force
+rules           rule files listed, taken into force
+rules_check     rule files checked: mistakes, remarks, cost
 rules_test      tests of rules, and what they cover
 rules_backtest  what rules would have done over a history
 rules_life      what people do to rules while they run

@@ -9,7 +9,7 @@ import click
 
 from streams.commands.options import Problems, as_json, fail
 
-NAMES: Final = ("step", "reference", "latency", "timers")
+NAMES: Final = ("step", "rules", "reference", "latency", "timers")
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -27,6 +27,14 @@ def bench(context: click.Context) -> None:
 def step(*, as_json: bool) -> None:
     """CPU of the step alone: 50 rules, all aggregates, no broker."""
     _run("step", as_json=as_json)
+
+
+@bench.command(short_help="200 rules against none.")
+@click.option("--save", is_flag=True, help="Also write the figures to benchmarks/results.")
+@as_json
+def rules(*, save: bool, as_json: bool) -> None:
+    """What 200 rules with 300 features add to an event, by rule too, and what rules that cannot match add."""
+    _run("rules", as_json=as_json, save=save)
 
 
 @bench.command(short_help="The reference job on a real broker, beside plain Faust.")

@@ -21,6 +21,7 @@ from streams.commands.options import (
     stdout,
 )
 from streams.commands.rules_backtest import backtest
+from streams.commands.rules_check import check
 from streams.commands.rules_life import COMMANDS, controls_of, said_of
 from streams.commands.rules_lift import lift
 from streams.commands.rules_test import test
@@ -35,39 +36,6 @@ folder = click.argument("place", metavar="[DIR]", required=False, type=click.Pat
 @click.group(short_help="Check, list and reload rule files.")
 def rules() -> None:
     """Check, list and reload rule files."""
-
-
-@rules.command(short_help="Check rule files.")
-@folder
-@as_json
-@settings_options("rules", "model")
-def check(settings: Settings, *, place: Path | None, as_json: bool) -> None:
-    """Check all rule files of a folder, and say every mistake with its place and its mend."""
-    from rules.errors import RulesError
-
-    try:
-        found = _engine(settings, place)
-    except RulesError as error:
-        if as_json:
-            problems = [
-                {
-                    "file": each.file,
-                    "line": each.line,
-                    "column": each.column,
-                    "message": each.message,
-                    "mend": each.mend,
-                }
-                for each in error.problems
-            ]
-            print_json({"ok": False, "problems": problems})
-            raise Problems("") from error
-        click.echo("\n\n".join(map(str, error.problems)), err=True)
-        fail(f"{counted(len(error.problems), 'mistake')}; the rules cannot be used")
-    count = len(found.rules.rules)
-    if as_json:
-        print_json({"ok": True, "problems": [], "rules": count})
-    else:
-        click.echo(f"{counted(count, 'rule')}, no mistakes")
 
 
 @rules.command("list", short_help="List rules, each with a plain sentence.")
@@ -113,7 +81,7 @@ def reload(settings: Settings, *, place: Path | None, to: str | None, as_json: b
         click.echo(f"in force: {counted(len(answer['rules']), 'rule')} of {answer['place']}")
 
 
-for each in (backtest, test, lift, *COMMANDS):
+for each in (check, backtest, test, lift, *COMMANDS):
     rules.add_command(each)
 
 
