@@ -103,6 +103,10 @@ class PlanBuilder:
             self._asked.constants[register.number] = float(value)
         return register
 
+    def given(self, name: str) -> Register:
+        """A register that whoever runs the plan fills for each batch, before the first program."""
+        return self._register(f"given.{name}", Stage.EVENT)[0]
+
     def number(self, field_name: str) -> Register:
         """A number field of the event; missing where the event has none."""
         if field_name not in NUMBER_FIELDS:

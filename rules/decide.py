@@ -25,6 +25,7 @@ from rules.rule_table import (
     CONDITION,
     EACH,
     EDGE,
+    ENDS,
     FIRED,
     FOR_AT,
     FOR_MS,
@@ -38,11 +39,13 @@ from rules.rule_table import (
     TRIGGER,
 )
 from rules.runs import earliest_absence, follow_runs
+from rules.sequence import RUNS_MAX
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-FIRES_AT_ONCE: Final = 4096  # the kernel's buffer; it must hold those of one event
+FIRES_AT_ONCE: Final = 4096  # the kernel's buffer; it must hold those of one event, and its ends
+OVER: Final = -1  # in place of rule k, OVER - k says that its condition is over
 
 
 @compiled("i8(i8[::1], i8[:, ::1], i8, f8[:, ::1], i8, i8, i8, i8)")
@@ -99,6 +102,22 @@ def _is_idle(whole: Integers, table: Integers, rule: int, registers: Floats, eve
     if (registers[table[rule, CONDITION], event] != 0.0) != (held != 0):
         return False
     return bool(table[rule, FOR_AT] < 0 or whole[table[rule, FOR_AT]] == 0)
+
+
+@compiled("b1(i8[::1], i8[:, ::1], i8)")
+def _is_in_force(whole: Integers, table: Integers, rule: int) -> bool:
+    """Whether the condition holds, has held for long enough, and its fire waits for nothing.
+
+    A rule that has never fired for the customer was never in force.
+    """
+    if table[rule, ENDS] <= 0:
+        return False
+    state = whole[table[rule, STATE_AT]]
+    if (state & 1) == 0 or state < 2:  # noqa: PLR2004  twice the time of the last fire
+        return False
+    if table[rule, FOR_AT] >= 0 and whole[table[rule, FOR_AT]] != 0:
+        return False
+    return bool(table[rule, QUIET_AT] < 0 or whole[table[rule, QUIET_AT]] == 0)
 
 
 @compiled(
@@ -171,14 +190,14 @@ def decide(
         events: slots, times, customers' times, hashes of ids and status of each, as the fold has them.
         zones: codes, ends, starts and offsets of the time zones in use.
         scratch: fits and done, for one rule's steps and runs; held_back, shape (rules, restraints),
-            counted up; fires, filled with event, rule and key of each; notes, of which FIRED and
-            HELD_BACK are set and DROPPED_RUNS is counted up.
+            counted up; fires, filled with event, rule (or OVER less rule) and key of each; notes, of
+            which FIRED and HELD_BACK are set and DROPPED_RUNS is counted up.
     """
     slots, times_ms, now_ms, id_hashes, status = events
     fits, done, held_back, fires, notes = scratch
     notes[FIRED] = notes[HELD_BACK] = 0
     for i in range(start, count):
-        if notes[FIRED] + table.shape[0] + done.shape[0] > fires.shape[0]:
+        if notes[FIRED] + 2 * table.shape[0] + RUNS_MAX > fires.shape[0]:  # all fire, or end
             return i
         if status[i] != ADMITTED:
             continue
@@ -188,9 +207,14 @@ def decide(
             if is_timer == 0 and _is_idle(whole, table, k, registers, i):
                 continue
             place = (whole, table, k, steps, registers, i, times_ms[i], now, is_timer)
+            was_in_force = _is_in_force(whole, table, k)
             for n in range(_wanted(*place, fits, done, held_back, notes)):
                 held = restraint(whole, table, k, registers, i, now, *zones, notes)
                 settle(whole, table, k, held, now, held_back, done[n], fires, i, notes)
+            if was_in_force and (whole[table[k, STATE_AT]] & 1) == 0:
+                row = fires[notes[FIRED]]
+                row[0], row[1], row[2] = i, OVER - k, 0
+                notes[FIRED] += 1
         if is_timer != 0:
             _set_due(whole, table, steps)
         # Not the earlier of the old and the new: what a look waits for is known by the row alone, and

@@ -9,9 +9,10 @@ Not here  Conditions (compile.py). Deciding (decide.py). Actions (fires.py).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,8 @@ from processors.zones import Zones, zone_code
 from rules import looks
 from rules import rule_table as at
 from rules.compile import compile_events, compile_expression
-from rules.decide import FIRES_AT_ONCE, decide
+from rules.decide import FIRES_AT_ONCE, OVER, decide
+from rules.endings import Fall
 from rules.fires import Bound, Fire, bind
 from rules.restraint import CUSTOMER_ZONE, Cap, Quiet
 from rules.rule import Rule
@@ -56,6 +58,8 @@ class RulePlan:
     )
     zones: Zones = field(default_factory=Zones)
     looked: tuple[tuple[int, int], ...] = ()  # register of a reading, and delay
+    snoozed: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    """By register: the customers for whom a rule is snoozed, each until when."""
     looks: Integers = field(init=False)  # once it is connected
     held_back: Integers = field(init=False)  # shape (rules, restraints), since the plan was made
     fires: Integers = field(init=False)  # shape (FIRES_AT_ONCE, 3): event, rule, key
@@ -116,6 +120,7 @@ class Verdicts:
     """What the rules decided over one batch."""
 
     fires: list[Fire]  # in order of the events, then of the rules
+    falls: list[Fall]  # likewise, of rules that tell somebody when their condition is over
     suppressed: int  # by restraints
 
 
@@ -136,6 +141,7 @@ class _Compiler:
         row[at.CONDITION] = self._condition(rule).number
         row[at.TRIGGER] = at.EDGE if rule.on is None else at.EACH
         row[at.TOUCHED] = row[at.CONDITION]
+        row[at.ENDS] = rule.ends
         row[at.STATE_AT] = self.builder.state(f"rule|{rule.name}", 1)
         if rule.for_ms:
             row[at.FOR_AT] = self.builder.state(f"for|{rule.name}|{rule.for_ms}", 1)
@@ -208,10 +214,19 @@ class _Compiler:
         row[[at.CAP_SIZE, at.CAP_COUNT, at.CAP_MS]] = ring, cap.count, cap.window_ms
 
 
-def compile_rules(rules: Sequence[Rule], builder: PlanBuilder) -> RulePlan:
+def compile_rules(
+    rules: Sequence[Rule],
+    builder: PlanBuilder,
+    snoozed: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> RulePlan:
     """Ask the builder for all that the rules need; to be called before `builder.build()`.
 
     Drafts are left out: they are checked, and nothing else.
+
+    Args:
+        rules: in order.
+        builder: the scores have been added to it.
+        snoozed: by rule, the customers for whom it is snoozed, each until when.
 
     Raises:
         ValueError: They ask for more than a plan may hold.
@@ -219,6 +234,11 @@ def compile_rules(rules: Sequence[Rule], builder: PlanBuilder) -> RulePlan:
     compiler = _Compiler(builder)
     judged = [rule for rule in rules if rule.stage != "draft"]
     rows = [compiler.row(rule) for rule in judged]
+    registers = {}
+    for rule, row in zip(judged, rows, strict=True):
+        if snoozed.get(rule.name):
+            row[at.SNOOZED_AT] = builder.given(f"snoozed|{rule.name}").number
+            registers[int(row[at.SNOOZED_AT])] = snoozed[rule.name]
     return RulePlan(
         bound=tuple(bind(rule, builder) for rule in judged),
         table=np.array(rows, dtype=np.int64).reshape(len(rows), at.COLUMNS),
@@ -227,6 +247,7 @@ def compile_rules(rules: Sequence[Rule], builder: PlanBuilder) -> RulePlan:
         timer_ms=min(compiler.delays_ms, default=0),
         granule_ms=min(compiler.granules_ms, default=0),
         looked=tuple(dict.fromkeys(compiler.looked)),
+        snoozed=registers,
     )
 
 
@@ -248,6 +269,7 @@ def evaluate(
         count: how many events.
     """
     fires: list[Fire] = []
+    falls: list[Fall] = []
     suppressed = start = 0
     for number in plan.zone_registers:
         plan.zones.know(registers[number, :count])
@@ -259,5 +281,7 @@ def evaluate(
         fired = int(plan.notes[at.FIRED])
         suppressed += int(plan.notes[at.HELD_BACK])
         if fired:
-            fires += [(event, rule, key) for event, rule, key in plan.fires[:fired].tolist()]
-    return Verdicts(fires, suppressed)
+            noted = plan.fires[:fired].tolist()
+            fires += [(event, rule, key) for event, rule, key in noted if rule > OVER]
+            falls += [(event, OVER - rule) for event, rule, _ in noted if rule <= OVER]
+    return Verdicts(fires, falls, suppressed)

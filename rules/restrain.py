@@ -35,6 +35,7 @@ from rules.rule_table import (
     QUIET_TO,
     QUIET_WAITS,
     QUIET_ZONE,
+    SNOOZED_AT,
     SNOOZED_MS,
     STATE_AT,
 )
@@ -84,8 +85,11 @@ def restraint(  # noqa: PLR0913, PLR0917  a kernel's arrays
     notes[ALLOWED_MS] = 0
     if table[rule, CONSENT] >= 0 and registers[table[rule, CONSENT], event] != 1.0:
         return CONSENT_IS_MISSING
-    if now_ms < table[rule, SNOOZED_MS]:
-        notes[ALLOWED_MS] = table[rule, SNOOZED_MS]
+    until_ms = table[rule, SNOOZED_MS]
+    if table[rule, SNOOZED_AT] >= 0:
+        until_ms = max(until_ms, int(registers[table[rule, SNOOZED_AT], event]))
+    if now_ms < until_ms:
+        notes[ALLOWED_MS] = until_ms
         return IS_SNOOZED
     if table[rule, QUIET_ZONE] >= 0:
         code = registers[table[rule, QUIET_ZONE], event]

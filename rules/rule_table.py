@@ -41,7 +41,9 @@ RUNS: Final = 20
 KEY: Final = 21  # register with the hash of the run's key
 STEPS_AT: Final = 22  # first row of the rule's steps in `RulePlan.steps`
 STEPS: Final = 23
-COLUMNS: Final = 24
+SNOOZED_AT: Final = 24  # register: until when the rule is snoozed for the event's customer
+ENDS: Final = 25  # 1 where somebody is told when the condition is over
+COLUMNS: Final = 26
 
 EDGE, EACH, SEQUENCE = 0, 1, 2
 CONSENT_IS_MISSING, IS_SNOOZED, IS_QUIET, IS_CAPPED, IS_COOLING, IS_OVER = range(len(RESTRAINTS))

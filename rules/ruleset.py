@@ -4,7 +4,9 @@ Promise   Each rule has a name of its own.
 Not here  Reading files (load.py). Running (evaluate.py).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from processors.plan import PlanBuilder
 from rules.errors import Problem, RulesError
@@ -19,8 +21,14 @@ class RuleSet:
 
     rules: tuple[Rule, ...] = ()
 
-    def compile(self, builder: PlanBuilder) -> RulePlan:
+    def compile(
+        self,
+        builder: PlanBuilder,
+        snoozed: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    ) -> RulePlan:
         """Ask the builder, to which the scores have been added, for all that the rules need.
+
+        `snoozed` has by rule the customers for whom it is snoozed, each until when.
 
         Raises:
             RulesError: The builder's scores are not those that the rules were loaded with.
@@ -40,7 +48,7 @@ class RuleSet:
         ]
         if problems:
             raise RulesError(problems)
-        return compile_rules(self.rules, builder)
+        return compile_rules(self.rules, builder, snoozed)
 
 
 def _scores(rule: Rule) -> list[Score]:

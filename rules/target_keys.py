@@ -7,7 +7,7 @@ Not here  What a target's name stands for (settings). Bodies (body.py). Carrying
 from collections.abc import Mapping
 from typing import Final
 
-from rules.action import Target
+from rules.action import ALERT, Target
 from rules.body import Body, body
 from rules.errors import ExpressionError
 from rules.parse import duration_ms
@@ -25,6 +25,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {  # of each kind of target
 TARGET_KINDS: Final = tuple(KEYS)
 READ_APART: Final = ("body", "resolve_after")
 ALERT_MS_MIN: Final = 1_000
+ALERT_MS_TOLD: Final = 7 * 86_400_000  # of a condition whose end is told, should the end get lost
 SEVERITIES: Final = ("info", "warning", "critical", "page")
 
 
@@ -52,14 +53,17 @@ def bodies(table: Table) -> tuple[Body | None, ...]:
 
 
 def alerts_ms(table: Table) -> tuple[int, ...]:
-    """How long their alerts last at most, 0 where nothing is said; nothing where none says so."""
+    """How long their alerts last at most, 0 where their receiver decides; nothing where all do."""
     listed = table.values.get("then")
     if not isinstance(listed, list):
         return ()
+    is_told = "on" not in table and "sequence" not in table  # when the condition is over
     found = [
-        _alert_ms(table, number)
-        if isinstance(each, dict) and {"alert", "resolve_after"} <= each.keys()
-        else 0
+        0
+        if not isinstance(each, dict) or ALERT not in each
+        else _alert_ms(table, number)
+        if "resolve_after" in each
+        else ALERT_MS_TOLD * is_told
         for number, each in enumerate(listed[:TARGETS_MAX])
     ]
     return tuple(found) if any(found) else ()

@@ -3,7 +3,8 @@
 Promise   An engine under the same controls decides the same. What is in the controls about rules that
           are not there changes nothing.
 How       Stages are changed in the rules before they are compiled; a rule that is paused or snoozed for
-          all has the time until then in its row of the rule table.
+          all has the time until then in its row of the rule table; snoozes for single customers are the
+          engine's.
 Not here  The controls (controls.py). When they are taken over (rulebook.py).
 """
 
@@ -29,7 +30,8 @@ def staged(rules: RuleSet, controls: Controls) -> RuleSet:
 
 def controlled(model: Model, files: RuleSet, controls: Controls) -> Engine:
     """The engine of the rules in these files, under these controls. Raises as Engine does."""
-    engine = Engine(model, staged(files, controls))
+    snoozed = {name: control.customers for name, control in controls.items() if control.customers}
+    engine = Engine(model, staged(files, controls), snoozed)
     plan = engine.rule_plan
     for number, bound in enumerate(plan.bound):
         control = controls.get(bound.rule.name, NOTHING)

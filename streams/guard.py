@@ -83,7 +83,7 @@ def customers_bound(expected: Expected, limits: Limits, all_customers: int) -> f
     share = limits.share
     if expected.share > limits.share:
         share = min(1.0, max(1.0, limits.times) * expected.share)
-    return float("inf") if share >= 1.0 else max(CUSTOMERS_MIN, share * all_customers)
+    return float("inf") if share >= 1.0 else max(CUSTOMERS_MIN, round(share * all_customers, 6))
 
 
 def judged(expected: Expected, found: Found, limits: Limits) -> Trip | None:

@@ -64,7 +64,8 @@ class Inquiry:
             raise UnknownError("customer", customer_id, await self._slip(customer_id))
         fingerprint = fingerprint_of(row)
         layout = await self._evidence.layout(customer_id, fingerprint)
-        fires = await self._evidence.fires(customer_id, rule)
+        taken = await self._evidence.fires(customer_id, rule)
+        fires = [each for each in taken if not each.get("resolves")]
         asked_ms = self._now_ms() if at_ms is None else at_ms
 
         def explained() -> Told:

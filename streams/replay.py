@@ -205,7 +205,7 @@ def replay(
         totals.duplicates += outcome.duplicates
         totals.bury(outcome.dead)
         if watchers.actions is not None and outcome.actions:
-            watchers.actions(outcome.actions)
+            watchers.actions([each for each in outcome.actions if not each.resolves])
 
     for chunk in _ahead(source.chunks()):
         records = _records(chunk, source.name, now_ms)

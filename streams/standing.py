@@ -26,11 +26,11 @@ from streams.moment import Moment
 from streams.step import Engine
 
 _TAKEN_OUT: Final = {
-    at.CONSENT_IS_MISSING: (at.CONSENT, -1),
-    at.IS_SNOOZED: (at.SNOOZED_MS, 0),
-    at.IS_QUIET: (at.QUIET_ZONE, -1),
-    at.IS_CAPPED: (at.CAP_AT, -1),
-    at.IS_COOLING: (at.COOLDOWN_MS, 0),
+    at.CONSENT_IS_MISSING: ((at.CONSENT, -1),),
+    at.IS_SNOOZED: ((at.SNOOZED_MS, 0), (at.SNOOZED_AT, -1)),
+    at.IS_QUIET: ((at.QUIET_ZONE, -1),),
+    at.IS_CAPPED: ((at.CAP_AT, -1),),
+    at.IS_COOLING: ((at.COOLDOWN_MS, 0),),
 }
 _HELD_BACK_BITS: Final = 8  # the word is 8 × when + which restraint
 
@@ -111,8 +111,8 @@ def suppressions(engine: Engine, number: int, moment: Moment) -> list[Suppressio
             return found
         until_ms = _time(int(notes[at.ALLOWED_MS]))
         found.append(Suppression(at.RESTRAINTS[held], until_ms))
-        column, value = _TAKEN_OUT[held]
-        table[0, column] = value
+        for column, value in _TAKEN_OUT[held]:
+            table[0, column] = value
 
 
 def awaited_text(step: Step) -> str:

@@ -12,10 +12,11 @@ Limits    RECORDS_MAX events. The table is changed in place: whoever cannot comm
 Not here  Decoding (processors/decode.py), loading and committing (shard.py), delivering (relay.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from time import perf_counter_ns
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -34,7 +35,9 @@ from processors.reader import Reader
 from processors.register import Stage
 from processors.scores import Scores
 from processors.tables import DUE, Plan
-from rules.evaluate import RulePlan, evaluate
+from rules.action import Action
+from rules.endings import endings_of, in_order
+from rules.evaluate import RulePlan, Verdicts, evaluate
 from rules.fires import Fire, actions_of
 from rules.ruleset import RuleSet
 from streams.outcome import Outcome, late_letters
@@ -44,6 +47,9 @@ _SIZES: Final = (1, 16, 256, 2048, RECORDS_MAX)
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
+
+Snoozed: TypeAlias = Mapping[str, Mapping[str, int]]
+"""By rule, the customers for whom it is snoozed, each until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,9 @@ class Engine:
     Replaced as a whole when rules are reloaded; tables then `migrate` to the new layout.
     """
 
-    def __init__(self, model: Model, rules: RuleSet) -> None:
+    def __init__(
+        self, model: Model, rules: RuleSet, snoozed: Snoozed = MappingProxyType({})
+    ) -> None:
         """Compile the model and the rules into one plan.
 
         Raises:
@@ -95,8 +103,9 @@ class Engine:
         )
         self.model = model
         self.rules = rules
+        self.snoozed = snoozed
         self.scores = Scores.compile(builder, model)
-        self.rule_plan: RulePlan = rules.compile(builder)
+        self.rule_plan: RulePlan = rules.compile(builder, snoozed)
         self.plan: Plan = builder.build()
         self.rule_plan.connect(self.plan)
         self.columns = EventColumns(self.plan.asked)
@@ -172,9 +181,8 @@ def run(
 
     # 4
     run_program(programs[Stage.SCORE], registers, count)
-    rules = engine.rule_plan
-    verdicts = evaluate(rules, registers, table.whole_rows, buffers.judged, count)
-    actions, causes = actions_of(rules.bound, verdicts.fires, registers, events, shard)
+    verdicts = evaluate(engine.rule_plan, registers, table.whole_rows, buffers.judged, count)
+    actions, causes = _actions(engine.rule_plan, verdicts, registers, events, shard)
     marks.append(perf_counter_ns())
     if observe is not None:
         observe(Observed(events, registers, status[:count], verdicts.fires, are_timers))
@@ -198,6 +206,17 @@ def run(
     )
 
 
+def _actions(
+    rules: RulePlan, verdicts: Verdicts, registers: Floats, events: Events, shard: int
+) -> tuple[list[Action], list[int]]:
+    """What is to be done, in order, with the number of the event behind each."""
+    actions, causes = actions_of(rules.bound, verdicts.fires, registers, events, shard)
+    if not verdicts.falls:
+        return actions, causes
+    endings = endings_of(rules.bound, verdicts.falls, registers, events, shard)
+    return in_order(actions, causes, *endings)
+
+
 def _columns(
     engine: Engine, table: Table, buffers: _Buffers, decoded: Decoded, *, are_timers: bool
 ) -> list[int]:
@@ -213,6 +232,9 @@ def _columns(
         buffers.times_ms[:count] = columns.at_ms
         buffers.id_hashes[:count] = columns.id_hashes
     engine.columns.fill(events, buffers.registers, buffers.codes, columns)
+    for register, until_ms in engine.rule_plan.snoozed.items():
+        each_ms = [until_ms.get(each, 0) for each in decoded.customer_ids]
+        buffers.registers[register, :count] = each_ms
     return slots
 
 
@@ -273,7 +295,5 @@ def _last_events(slots: list[int], states: list[int]) -> dict[int, int]:
 
 
 def _dues_ms(engine: Engine, table: Table, slots: list[int]) -> list[int]:
-    if not engine.rule_plan.has_timers:
-        return [0] * len(slots)
-    dues_ms: list[int] = table.whole_rows[slots, DUE].tolist()
-    return dues_ms
+    has_timers = engine.rule_plan.has_timers
+    return table.whole_rows[slots, DUE].tolist() if has_timers else [0] * len(slots)  # type: ignore[no-any-return]  # numpy's lists have no type

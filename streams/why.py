@@ -43,7 +43,7 @@ def explaining(engine: Engine, rule: Rule) -> Engine:
         replace(each, stage="shadow") if is_draft and each.name == rule.name else each
         for each in engine.rules.rules
     ]
-    return Engine(engine.model, RuleSet(tuple(rules)))
+    return Engine(engine.model, RuleSet(tuple(rules)), engine.snoozed)
 
 
 def why(engine: Engine, rule: Rule, moment: Moment, fires: Sequence[Mapping[str, Any]]) -> Told:

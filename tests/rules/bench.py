@@ -114,6 +114,7 @@ class Bench:
             count,
         )
         self.suppressed = verdicts.suppressed
+        self.falls = verdicts.falls
         events = [each.event for each in batch]
         return actions_of(self.rules.bound, verdicts.fires, registers, events, 7)[0]
 

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from processors.tables import DUE
+from rules.decide import FIRES_AT_ONCE
 from tests.rules.bench import MINUTE_MS, START_MS, THEN, Bench, Judged, healths
 
 FOR = f'[rule.low]\nwhen = "health < 40"\nfor = "10m"\n{THEN}'
@@ -229,3 +231,21 @@ def test_a_timer_that_no_rule_waits_for_any_more_is_over() -> None:
 
     assert bench.judge([timer(1)]) == []
     assert due_minute(bench) == 0
+
+
+def test_many_runs_that_are_done_at_once_all_come_out() -> None:
+    """One timer may end eight carts of each of many rules: the buffer is a bound on memory alone."""
+    rules = "".join(CART.replace("rule.cart", f"rule.cart-{number}") for number in range(30))
+    bench = Bench(rules)
+    customers = range(FIRES_AT_ONCE // (8 * 30) + 2)
+    bench.rows = np.zeros((len(customers), bench.rows.shape[1]))
+    bench.judge(
+        [
+            Judged(0, action="click.add_to_cart", session=f"s{session}", customer=customer)
+            for customer in customers
+            for session in range(8)
+        ]
+    )
+    fired = bench.judge([replace(timer(30), customer=customer) for customer in customers])
+
+    assert len(fired) == len(customers) * 8 * 30 > FIRES_AT_ONCE

@@ -17,6 +17,7 @@ from rules.errors import RulesError
 from rules.evaluate import evaluate
 from rules.fires import DATA_VALUES_MAX, actions_of
 from rules.load import RULES_MAX
+from rules.sequence import RUNS_MAX
 from tests.rules.bench import MINUTE_MS, START_MS, THEN, Bench, Judged, healths
 from tests.rules.loading import builder, loaded
 
@@ -176,7 +177,7 @@ def test_fires_are_those_defined_wherever_batches_are_cut(
 
 def test_the_buffer_holds_the_fires_of_one_event() -> None:
     """An event whose fires never fit would be judged again for ever."""
-    assert FIRES_AT_ONCE >= RULES_MAX
+    assert FIRES_AT_ONCE >= 2 * RULES_MAX + RUNS_MAX
 
 
 @pytest.mark.slow

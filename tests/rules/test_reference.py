@@ -96,7 +96,7 @@ def test_every_key_is_in_the_reference() -> None:
     """A key that stands nowhere is one that nobody uses."""
     keys = re.findall(r"^\| `(\w+)` \|", REFERENCE, re.MULTILINE)
 
-    assert sorted(keys) == sorted(KEYS)
+    assert set(KEYS) <= set(keys)
 
 
 @pytest.mark.parametrize("step", STEPS)
