@@ -296,4 +296,4 @@ def _last_events(slots: list[int], states: list[int]) -> dict[int, int]:
 
 def _dues_ms(engine: Engine, table: Table, slots: list[int]) -> list[int]:
     has_timers = engine.rule_plan.has_timers
-    return table.whole_rows[slots, DUE].tolist() if has_timers else [0] * len(slots)  # type: ignore[no-any-return]  # numpy's lists have no type
+    return table.whole_rows[slots, DUE].tolist() if has_timers else [0] * len(slots)
