@@ -25,5 +25,6 @@ doctor          whether all that is needed fits together
 bench           the benchmarks
 options         options that are settings, and printed forms
 cluster         the Kafka cluster that settings mean
+history         a file, a query or Kafka, for what runs over a history
 store           the Redis of a running Rapport
 """

@@ -11,20 +11,20 @@ import click
 import msgspec
 
 from streams import kernels
+from streams.commands.history import LOG, history, reading
 from streams.commands.options import (
     Problems,
     UsageError,
     as_json,
     counted,
-    parameters,
     print_json,
     print_table,
     say,
+    settings_of,
     settings_options,
-    stderr,
     stdout,
 )
-from streams.commands.replay import source_options
+from streams.commands.replay import source_arguments
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(short_help="Say what rules would have done over a history.")
-@source_options
+@source_arguments
 @click.option("--sort", is_flag=True, help="Order the rows of the SQL by time.")
 @judging_options
 @click.option("--against", metavar="DIR|live", help="Compare with these rules, or those in force.")
 @as_json
-@settings_options("rules", "model")
+@settings_options("rules", "model", "log", only_kafka=True, said=LOG)
 def backtest(
     settings: Settings,
     *,
@@ -133,17 +133,13 @@ def backtest(
     customers other rules would have reached.
     """
     from streams.backtest import compare
-    from streams.query import open_source
-    from streams.settings import read
 
-    source = open_source(lines, sql, parameters(pairs), sort=sort)
-    for notice in source.notices:
-        say(f"{source.name}: {notice}")
+    source = history(settings, lines, sql, pairs, sort=sort)
     kernels.load(say)
     ours = _judged(settings, settings.rules, source, judging)
     told: dict[str, Any] = msgspec.to_builtins(ours[0])
     if against is not None:
-        there = read({}, {}).rules if against == LIVE else Path(against)
+        there = _in_force() if against == LIVE else Path(against)
         told["against"] = compare(ours, _judged(settings, there, source, judging))
     if as_json:
         print_json(told)
@@ -156,15 +152,16 @@ def _judged(settings: Settings, rules: Path | None, source: "Source", judging: "
     from streams.loader import Sources
 
     engine = Sources(settings.model, rules).engine()
-    with stderr().status("reading …") as status:
-
-        def progress(rows: int) -> None:
-            status.update(f"{rows:,} events read")
-
+    with reading(source) as progress:
         try:
             return backtest(source, engine, time.time_ns() // 1_000_000, judging, progress)
         except BacktestError as error:
             raise Problems(str(error)) from error
+
+
+def _in_force() -> Path | None:
+    """The rules of the settings, whatever --rules says."""
+    return settings_of({"settings": click.get_current_context().params["settings"]}).rules
 
 
 def _print(report: "Report", against: dict[str, Any]) -> None:

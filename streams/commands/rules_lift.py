@@ -2,34 +2,28 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from streams import kernels
-from streams.commands.cluster import kafka_settings
+from streams.commands.history import LOG, history, reading
 from streams.commands.options import (
-    UsageError,
     as_json,
     counted,
-    parameters,
     print_json,
     print_table,
     say,
     settings_options,
-    stderr,
     stdout,
 )
 from streams.commands.replay import source_arguments
 from streams.commands.rules_backtest import Duration
-from streams.settings import KafkaLog, Settings
+from streams.settings import Settings
 
 if TYPE_CHECKING:
     from streams.lift import Interval, Lift
-    from streams.source import Source
-
-LOG: Final = {"log": "kafka://HOST:PORT,…: its topics are the history, where no file is given."}
 
 
 @click.command(short_help="Say what acting on a rule is worth, by who was held out of it.")
@@ -64,47 +58,19 @@ def lift(
     The history is run through the engine that runs live, and nothing is delivered. Whoever the rule fired for
     is in one of two groups from the first time on: acted for, or held out.
     """
-    source = _source(settings, lines, sql, pairs, sort=sort)
-    for notice in source.notices:
-        say(f"{source.name}: {notice}")
+    source = history(settings, lines, sql, pairs, sort=sort)
     kernels.load(say)
     from streams.lift_replay import lift_over
     from streams.loader import Sources
 
     sources = Sources(settings.model, settings.rules)
-    with stderr().status("reading …") as status:
-
-        def progress(rows: int) -> None:
-            status.update(f"{rows:,} events read")
-
-        now_ms = time.time_ns() // 1_000_000
+    now_ms = time.time_ns() // 1_000_000
+    with reading(source) as progress:
         found = lift_over(source, sources, rule, outcome, within_ms, now_ms, progress)
     if as_json:
         print_json(msgspec.to_builtins(found))
     else:
         _print(rule, outcome, found)
-
-
-def _source(
-    settings: Settings,
-    lines: Path | None,
-    sql: Path | None,
-    pairs: tuple[str, ...],
-    *,
-    sort: bool,
-) -> "Source":
-    from streams.query import open_source
-
-    if lines is not None or sql is not None:
-        return open_source(lines, sql, parameters(pairs), sort=sort)
-    if not isinstance(settings.log, KafkaLog) or pairs or sort:
-        raise UsageError(
-            "name one source: FILE.jsonl, --sql FILE.sql, or --log kafka://HOST:PORT, whose topics are"
-            " read; the embedded log keeps no history"
-        )
-    from streams.kafka_history import KafkaHistory
-
-    return KafkaHistory(kafka_settings(settings))
 
 
 def _print(rule: str, outcome: str, found: "Lift") -> None:

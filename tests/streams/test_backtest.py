@@ -196,3 +196,32 @@ def test_a_mistake_in_the_call_is_told(tmp_path: Path, option: str, value: str, 
 def test_average_precision(scores: list[float], bad: list[bool], expected: float | None) -> None:
     """The second is the example of scikit-learn's own page."""
     assert average_precision(scores, bad) == expected
+
+
+def test_live_are_the_rules_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in force is what the settings name, whatever rules are tried."""
+    (tmp_path / "history.jsonl").write_bytes(b"\n".join(HISTORY) + b"\n")
+    for name, text in (("new", DEAR.replace("> 50", "> 80")), ("live", DEAR)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dear.toml").write_text(text)
+    monkeypatch.setenv("RAPPORT_RULES", str(tmp_path / "live"))
+    call = ["rules", "backtest", str(tmp_path / "history.jsonl"), "--rules", str(tmp_path / "new")]
+    told = json.loads(CliRunner().invoke(main, [*call, "--against", "live", "--json"]).stdout)
+
+    assert told["against"]["dear"]["fires_here"] == 1
+    assert told["against"]["dear"]["fires_there"] == 3
+
+
+def test_one_source_is_to_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, a query or Kafka; the embedded log keeps no history."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_bytes(HISTORY[0] + b"\n")
+    (tmp_path / "a.sql").write_text("SELECT 1 AS id\n")
+    none = CliRunner().invoke(main, ["rules", "backtest"])
+    both = CliRunner().invoke(main, ["rules", "backtest", "a.jsonl", "--sql", "a.sql"])
+
+    assert (none.exit_code, both.exit_code) == (2, 2)
+    assert "the embedded log keeps no history" in none.stderr
+    assert "name one source" in both.stderr

@@ -1,0 +1,67 @@
+"""The history that a command runs over: a file, a query, or what Kafka still holds; and the bar meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from streams.commands.cluster import kafka_settings
+from streams.commands.options import UsageError, parameters, say, stderr
+from streams.settings import KafkaLog, Settings
+
+if TYPE_CHECKING:
+    from streams.source import Source
+
+LOG: Final = {"log": "kafka://HOST:PORT,…: its topics are the history, where no file is given."}
+
+
+def history(
+    settings: Settings,
+    lines: Path | None,
+    sql: Path | None,
+    pairs: tuple[str, ...],
+    *,
+    sort: bool,
+) -> "Source":
+    """The source that was named; what there is to notice about it is said."""
+    found = _source(settings, lines, sql, pairs, sort=sort)
+    for notice in found.notices:
+        say(f"{found.name}: {notice}")
+    return found
+
+
+def _source(
+    settings: Settings,
+    lines: Path | None,
+    sql: Path | None,
+    pairs: tuple[str, ...],
+    *,
+    sort: bool,
+) -> "Source":
+    from streams.query import open_source
+
+    if lines is not None and sql is not None:
+        raise UsageError("name one source: FILE.jsonl, or --sql FILE.sql")
+    if lines is not None or sql is not None:
+        return open_source(lines, sql, parameters(pairs), sort=sort)
+    if not isinstance(settings.log, KafkaLog) or pairs or sort:
+        raise UsageError(
+            "name one source: FILE.jsonl, --sql FILE.sql, or --log kafka://HOST:PORT, whose topics are"
+            " read; the embedded log keeps no history"
+        )
+    from streams.kafka_history import KafkaHistory
+
+    return KafkaHistory(kafka_settings(settings))
+
+
+@contextmanager
+def reading(source: "Source") -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal while the source is read; what comes out takes the rows so far."""
+    from streams.backfill import Progress
+    from streams.progress import shown
+
+    console = stderr()
+    total = source.count() if console.is_terminal else None
+    with shown(console, total, time.monotonic) as show:
+        yield lambda rows: show(Progress(rows=rows, sent=rows, bad=0, resumed_at=0))
