@@ -51,7 +51,8 @@ def designs() -> Iterator[tuple[str, str]]:
         "test",
         _one(*(f"page = '/x{k}' and health < 0" for k in range(MANY)), on='on = "click.*"\n'),
     )
-    yield "field", _one(*(f"items_count > {k}000000" for k in range(1, 41)), on='on = "order.*"\n')
+    fields = "amount + items_count + score + sentiment"
+    yield "field", _one(f"{fields} > 1000000000000", on='on = "order.*"\n')
     yield "read events", _one(*_sum("count(order.placed, {k}h)"))
     yield "fold window", _one(*_sum("count(click.*, {k}h)"))
     yield "fold events", _one(*_sum("count(order.*, 1d, exact {m})"))

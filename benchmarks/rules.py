@@ -11,9 +11,9 @@ Caveats   Everything in memory, one process. Timers are set, and do not fire. Th
           the model are measured by rule_fit.py.
 """
 
+import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from statistics import median
 from typing import Final
 
@@ -69,6 +69,7 @@ def rounds(
 def main(*, json_out: bool = False, save: bool = False, events: int = 131_072) -> int:
     """Print the figures; 1 where the bar is missed."""
     calm_collector()
+    load_before = round(os.getloadavg()[0], 2)
     engines = {
         "none": engine({}),
         "rules": engine(rule_workload.rules(RULES)),
@@ -82,6 +83,7 @@ def main(*, json_out: bool = False, save: bool = False, events: int = 131_072) -
     figures = {
         "workload": _workload(events, _features(all_rules) - _features(none)),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "load_before": load_before,
         "cpu_us_per_event_added": round(added_us, 2),
         "bar_us": BAR_US,
         "cpu_us_per_event": {
@@ -107,7 +109,8 @@ def main(*, json_out: bool = False, save: bool = False, events: int = 131_072) -
             "row_bytes_added": 8 * (all_rules.plan.layout.words - none.plan.layout.words),
         },
         "cost_by_rule": {
-            name: asdict(cost) for name, cost in (dearest if json_out or save else dearest[:SHOWN])
+            name: {"ns": round(cost.ns, 1), "bytes": cost.bytes}
+            for name, cost in (dearest if json_out else dearest[:SHOWN])
         },
     }
     tell("rules", figures, json_out=json_out, save=save)
