@@ -87,11 +87,15 @@ def check(
 
 def _print_beyond(beyond: list[str], budget: dict[str, int], costs: "Costs") -> None:
     for name in beyond:
-        dearest = sorted(costs.rules.items(), key=lambda each: -getattr(each[1], name))[:DEAREST]
-        shown = ", ".join(f"{rule} ({getattr(cost, name):,.0f})" for rule, cost in dearest)
         unit = "ns an event" if name == "ns" else "bytes a customer"
         said = f"{getattr(costs.total, name):,.0f} {unit}, the budget is {budget[name]:,}"
-        click.echo(f"{said}; most by themselves: {shown}", err=True)
+        click.echo(f"{said}; most by themselves: {_dearest(costs, name)}", err=True)
+
+
+def _dearest(costs: "Costs", name: str) -> str:
+    """The rules that cost most beside all others, in nanoseconds or bytes."""
+    found = sorted(costs.rules.items(), key=lambda each: -getattr(each[1], name))[:DEAREST]
+    return ", ".join(f"{rule} ({getattr(cost, name):,.0f})" for rule, cost in found)
 
 
 def _refuse(error: "RulesError", *, as_json: bool) -> NoReturn:
@@ -127,6 +131,7 @@ def _print(rules: "RuleSet", remarks: list["Remark"], costs: "Costs") -> None:
         click.echo(f"{each}\n")
     noted = counted(len(remarks), "remark") if remarks else "no remarks"
     click.echo(f"{counted(len(rules.rules), 'rule')}, no mistakes, {noted}")
-    click.echo(
-        f"together about {costs.total.ns:,.0f} ns an event and {costs.total.bytes:,} bytes a customer"
-    )
+    if rules.rules:
+        total = costs.total
+        click.echo(f"together about {total.ns:,.0f} ns an event; most: {_dearest(costs, 'ns')}")
+        click.echo(f"and {total.bytes:,} bytes a customer; most: {_dearest(costs, 'bytes')}")
