@@ -8,7 +8,7 @@ How       Each rule is compiled by itself beside the model's scores, and its pie
 Measured  By `python -m benchmarks.rule_fit`, which prints the constants below: rule sets of one kind of piece
           each and of the packs' mix, on the workload of benchmarks/workload.py; non-negative least squares.
           One core of an AMD EPYC. What it put at nothing is paid with its neighbours, such as `check`.
-Limits    Caches and wide rows move the figure: expect it within a factor of two. What a fire costs is not in it.
+Limits    Caches and wide rows move the figure: expect it within a factor of two. Fires are not in it.
 Not here  Measuring (benchmarks/rules.py). The plan (processors/plan.py).
 """
 
