@@ -47,7 +47,6 @@ _TOTAL = int(AggregateKind.TOTAL)
 _LAST = int(AggregateKind.LAST)
 _FIRST = int(AggregateKind.FIRST)
 _MINIMUM = int(AggregateKind.MINIMUM)
-_MAXIMUM = int(AggregateKind.MAXIMUM)
 _MOMENTS = int(AggregateKind.MOMENTS)
 _DISTINCT = int(AggregateKind.DISTINCT)
 

@@ -101,13 +101,13 @@ def _first_with(info: ZoneInfo, offset_s: int, before_s: int, at_s: int) -> int:
     return at_s
 
 
-@compiled("i8(i8[::1], i8)")
-def _span(starts: Integers, at_ms: int) -> int:
-    """Which offset holds at that time."""
-    low, high = 0, starts.shape[0]
+@compiled(["i8(i8[::1], i8)", "i8(f8[::1], f8)"])
+def _span(rising: Integers | Floats, value: float) -> int:
+    """The place of the last one that is not above the value; the first where all are: which offset holds."""
+    low, high = 0, rising.shape[0]
     while high - low > 1:
         middle = (low + high) // 2
-        if starts[middle] <= at_ms:
+        if rising[middle] <= value:
             low = middle
         else:
             high = middle
@@ -216,15 +216,9 @@ def _first_new(values: Floats, codes: Floats, in_use: npt.NDArray[np.bool_]) -> 
         if np.isnan(value) or value == last:
             continue
         last = value
-        low, high = 0, codes.shape[0]
-        while high - low > 1:
-            middle = (low + high) // 2
-            if codes[middle] <= value:
-                low = middle
-            else:
-                high = middle
-        if codes[low] == value and not in_use[low]:
-            return low
+        place = _span(codes, value)
+        if codes[place] == value and not in_use[place]:
+            return place
     return -1
 
 

@@ -12,13 +12,13 @@ Not here  When it is filled in (fires.py).
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Final, TypeAlias
 
 import msgspec
 
 from rules.action import Action
+from rules.duration import iso
 from rules.expression import Expression
 from rules.table import Table
 from rules.template import Hole, Template, Word, template
@@ -39,14 +39,12 @@ WORDS: Final[Mapping[str, Callable[[Action], Known]]] = {
     "customer_id": lambda action: action.customer_id,
     "cause": lambda action: action.cause,
     "at_ms": lambda action: action.at_ms,
-    "timestamp": lambda action: _iso(action.at_ms),
+    "timestamp": lambda action: iso(action.at_ms),
     "type": lambda action: action.target.type,
     "reason": lambda action: action.reason[:WORD_CHARS_MAX],
     "values": lambda action: {name: _number(each) for name, each in sorted(action.data.items())},
 }
 ALONE: Final = ("values",)  # means nothing inside a sentence
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +197,3 @@ def _number(value: float | str | None) -> float | str | None:
     if not isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) <= WHOLE_MAX else value
-
-
-def _iso(at_ms: int) -> str:
-    at = _EPOCH + timedelta(milliseconds=at_ms)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,8 +8,10 @@ Limits    The constants below.
 Not here  Files (load.py). Places and notes of mistakes (table.py).
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
+from rules.check import Checker
 from rules.errors import ExpressionError
 from rules.expression import Events, Expression
 from rules.held_keys import restraint
@@ -19,6 +21,8 @@ from rules.sequence_keys import sequence
 from rules.table import DURATION_MS_LONGEST, Table
 from rules.target_keys import alerts_ms, bodies, targets
 from rules.template import Template, template
+
+One = TypeVar("One")
 
 VERSION_MAX: Final = 2**31 - 1
 DESCRIBE_CHARS_MAX: Final = 1_000
@@ -96,31 +100,26 @@ def _describe(table: Table) -> str:
 
 
 def _on(table: Table) -> Events | None:
-    text = table.text("on")
-    if text is None:
-        return None
-    checker = table.checker()
-    events = None
-    try:
-        events = checker.events(parse_selector(text))
-    except ExpressionError as mistake:
-        checker.mistakes.append(mistake)
-    table.mistakes(checker.mistakes, "on")
-    return events
+    return _checked(table, "on", lambda checker, text: checker.events(parse_selector(text)))
 
 
 def _condition(table: Table, key: str) -> Expression | None:
+    return _checked(table, key, lambda checker, text: checker.condition(parse(text)))
+
+
+def _checked(table: Table, key: str, check: Callable[[Checker, str], One]) -> One | None:
+    """What a text of the rule means, or its mistakes noted."""
     text = table.text(key)
     if text is None:
         return None
     checker = table.checker()
-    condition = None
+    found = None
     try:
-        condition = checker.condition(parse(text))
+        found = check(checker, text)
     except ExpressionError as mistake:
         checker.mistakes.append(mistake)
     table.mistakes(checker.mistakes, key)
-    return condition
+    return found
 
 
 def _for(table: Table) -> int:

@@ -1,11 +1,13 @@
-"""Durations: how rules write them, and how people say them.
+"""Durations and times: how rules write them, and how people and receivers are told of them.
 
-Promise   Inside, a duration is milliseconds; these are the only other forms.
+Promise   Inside, both are milliseconds; these are the only other forms.
 Not here  Reading them (parse.py).
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS_MS: Final = {
     "ms": 1,
     "s": 1_000,
@@ -61,3 +63,13 @@ def duration_phrase(value_ms: int) -> str:
     unit = whole[-1] if value_ms else "s"
     many = value_ms // UNITS_MS[unit]
     return f"{many} {_WORDS[unit]}{'' if many == 1 else 's'}"
+
+
+def iso(at_ms: int) -> str:
+    """Milliseconds since 1970 as RFC 3339, without going through a float.
+
+    >>> iso(1_714_564_800_001)
+    '2024-05-01T12:00:00.001Z'
+    """
+    at = _EPOCH + timedelta(milliseconds=at_ms)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -34,7 +34,7 @@ from rules.restraint import CUSTOMER_ZONE, Cap, Quiet
 from rules.rule import Rule
 from rules.sequence import RUNS_KEYED_MAX, STEPS_MAX
 from rules.sequence import Sequence as Steps
-from rules.spell import spell_events
+from rules.spell import spell_step
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -181,8 +181,7 @@ class _Compiler:
         ).number
         if sequence.key is not None:
             row[at.KEY] = builder.text_hash(sequence.key).number
-        words = [f"{e.absent}|{spell_events(e.events)}|{e.within_ms}" for e in sequence.steps]
-        text = "\n".join((*words, sequence.key or ""))
+        text = "\n".join((*map(spell_step, sequence.steps), sequence.key or ""))
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         row[at.RUNS] = sequence.runs_max
         row[at.RUNS_AT] = builder.state(

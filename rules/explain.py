@@ -24,8 +24,8 @@ from rules.expression import (
 )
 from rules.restraint import CUSTOMER_ZONE, Quiet
 from rules.rule import Rule
-from rules.sequence import Sequence
-from rules.spell import spell
+from rules.sequence import Sequence, Step
+from rules.spell import spell, spell_events
 from rules.vocabulary import VALUE_FUNCTIONS
 
 _VERBS: Final = {
@@ -119,6 +119,15 @@ def _sequence(sequence: Sequence) -> str:
         steps.append(f"{no}{_events(step.events, one=True)}{within}")
     by = f", each {sequence.key} by itself" if sequence.key else ""
     return f"After {', then '.join(steps)}{by}"
+
+
+def step_phrase(step: Step) -> str:
+    """A step, with its events as rules write them.
+
+    `no order.placed within 30 minutes`
+    """
+    within = f" within {duration_phrase(step.within_ms)}" if step.within_ms else ""
+    return f"{'no ' if step.absent else ''}{spell_events(step.events)}{within}"
 
 
 def _restraints(rule: Rule) -> list[str]:

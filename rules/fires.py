@@ -24,12 +24,10 @@ from processors.plan import PlanBuilder
 from rules.action import Action, action_id
 from rules.body import Body
 from rules.compile import compile_expression
-from rules.duration import duration_phrase
-from rules.explain import phrase
+from rules.explain import phrase, step_phrase
 from rules.expression import Expression, Field, Score, Type, leaves
 from rules.grounds import Grounds, grounds_of, why
 from rules.rule import Rule
-from rules.sequence import Step
 from rules.spell import spell, spell_events
 
 Floats = npt.NDArray[np.float64]
@@ -92,7 +90,7 @@ def bind(rule: Rule, builder: PlanBuilder) -> Bound:
     if not plainly and rule.on is not None:
         plainly = spell_events(rule.on)
     if not plainly and rule.sequence is not None:
-        plainly = ", ".join(_step(each) for each in rule.sequence.steps)
+        plainly = ", ".join(step_phrase(each) for each in rule.sequence.steps)
     return Bound(
         rule,
         tuple(_binding(leaf, builder) for leaf in list(read)[:DATA_VALUES_MAX]),
@@ -100,11 +98,6 @@ def bind(rule: Rule, builder: PlanBuilder) -> Bound:
         plainly,
         grounds_of(rule, lambda each: _binding(each, builder)),
     )
-
-
-def _step(step: Step) -> str:
-    within = f" within {duration_phrase(step.within_ms)}" if step.within_ms else ""
-    return f"{'no ' if step.absent else ''}{spell_events(step.events)}{within}"
 
 
 def _binding(expression: Expression, builder: PlanBuilder) -> Binding:

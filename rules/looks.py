@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from processors.compiled import compiled
 from rules.expression import Constant, Expression, Operation, Reading
+from rules.restrain import earlier
 from rules.rule import Rule
 
 Integers = npt.NDArray[np.int64]
@@ -101,6 +102,6 @@ def next_look(whole: Integers, looks: Integers, now_ms: int) -> int:
         if looks[k, BODY] >= 0:  # the head counts the exact events, which are sorted by time
             newest_ms = whole[looks[k, BODY] + newest_ms - 1]
         due_ms = newest_ms + looks[k, DELAY_MS]
-        if due_ms > now_ms and (earliest_ms == 0 or due_ms < earliest_ms):
-            earliest_ms = due_ms
+        if due_ms > now_ms:
+            earliest_ms = earlier(earliest_ms, due_ms)
     return earliest_ms

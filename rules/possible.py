@@ -26,7 +26,7 @@ from rules.alternatives import (
 )
 from rules.bounds import Bounds, bounds_of, never_above, text_may_miss, texts_of
 from rules.expression import Attribute, Events, Expression, Field, Score, Type
-from rules.operation import pattern
+from rules.worth import passes
 
 Numbers: TypeAlias = dict[tuple[Expression, Expression | None], "Interval"]
 
@@ -179,20 +179,9 @@ def _fits(told: list[Told], on: Events | None) -> bool:
     if not sets:
         return True  # there are always other texts
     return any(
-        all(_passes(each, text) == each.passes for each in told) for text in set.intersection(*sets)
+        all(passes(each.test, each.texts, text) == each.passes for each in told)
+        for text in set.intersection(*sets)
     )
-
-
-def _passes(told: Told, text: str) -> bool:
-    match told.test:
-        case "is":
-            return text in told.texts
-        case "is not":
-            return text not in told.texts
-        case "starts_with":
-            return text.startswith(told.texts[0])
-        case _:
-            return pattern(told.texts[0]).search(text) is not None
 
 
 def _pairs(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.compiled import compiled
+from rules.restrain import earlier
 from rules.rule_table import (
     DROPPED_RUNS,
     FILTER,
@@ -146,12 +147,10 @@ def follow_runs(  # noqa: PLR0913, PLR0917  a kernel's arrays
 @compiled("i8(i8[::1], i8[:, ::1], i8, i8[:, ::1])")
 def earliest_absence(whole: Integers, table: Integers, rule: int, steps: Integers) -> int:
     """When the first absence that is awaited will have been kept; 0: none is awaited."""
-    earliest_ms = np.int64(0)
+    earliest_ms = 0
     for k in range(table[rule, RUNS]):
         at = table[rule, RUNS_AT] + RUN_WORDS * k
         step = table[rule, STEPS_AT] + whole[at + RUN_STEP]
         if whole[at + RUN_AT] != 0 and steps[step, IS_ABSENT] != 0:
-            due_ms = whole[at + RUN_AT] + steps[step, WITHIN_MS]
-            if earliest_ms == 0 or due_ms < earliest_ms:
-                earliest_ms = due_ms
-    return int(earliest_ms)
+            earliest_ms = earlier(earliest_ms, whole[at + RUN_AT] + steps[step, WITHIN_MS])
+    return earliest_ms

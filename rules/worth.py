@@ -7,7 +7,7 @@ How       One walk. NaN is missing, as in processors/machine.py, and conditions 
 Not here  Registers (compile.py). What to make of it: clauses.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import floor, isfinite, isnan, nan
 from typing import Final, TypeAlias
 
@@ -79,19 +79,20 @@ def _tested(test: TextTest, known: Known) -> float | None:
     if test.subject not in known:
         return None
     text = known[test.subject]
-    return float(isinstance(text, str) and _passes(test, text))
+    return float(isinstance(text, str) and passes(test.test, test.texts, text))
 
 
-def _passes(test: TextTest, text: str) -> bool:
-    match test.test:
+def passes(test: str, texts: Sequence[str], text: str) -> bool:
+    """Whether a text passes a test against these texts; the tests are those of TextTest."""
+    match test:
         case "is":
-            return text in test.texts
+            return text in texts
         case "is not":
-            return text not in test.texts
+            return text not in texts
         case "starts_with":
-            return text.startswith(test.texts[0])
-        case "matches":
-            return pattern(test.texts[0]).search(text) is not None
+            return text.startswith(texts[0])
+        case _:
+            return pattern(texts[0]).search(text) is not None
 
 
 def _worked_out(operation: Operation, known: Known) -> float | None:

@@ -18,6 +18,7 @@ import aiohttp
 import orjson
 
 from rules.action import Action
+from rules.duration import iso
 from sinks import payload
 from sinks.post import TIMEOUT_MS, post
 from sinks.sink import Receipt
@@ -70,6 +71,6 @@ class AlertmanagerSink:
 
 def _times(action: Action) -> dict[str, str]:
     if action.resolves:
-        return {"endsAt": payload.iso(action.at_ms)}
-    times = {"startsAt": payload.iso(action.at_ms)}
-    return times | {"endsAt": payload.iso(action.ends_ms)} if action.ends_ms else times
+        return {"endsAt": iso(action.at_ms)}
+    times = {"startsAt": iso(action.at_ms)}
+    return times | {"endsAt": iso(action.ends_ms)} if action.ends_ms else times

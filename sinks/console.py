@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rules.action import Action
+from rules.duration import iso
 from sinks import payload
 from sinks.sink import Delivered, Receipt, RetryAfter
 
@@ -39,7 +40,7 @@ def line(action: Action) -> Text:
     Text, not a string, so that brackets in a reason are not taken for rich's markup.
     """
     parts = (
-        (payload.iso(action.at_ms) + " ", "dim"),
+        (iso(action.at_ms) + " ", "dim"),
         (_flat(payload.kind(action)) + " ", "bold cyan"),
         (_flat(action.customer_id) + " ", "bold"),
         (_flat(action.reason), ""),

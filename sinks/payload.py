@@ -26,16 +26,15 @@ Limits    A value that is missing or not finite is null: JSON has no other word 
 Not here  Signatures (signing.py).
 """
 
-from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Final
 
 import orjson
 
 from rules.action import Action
+from rules.duration import iso
 
 HEALTH_SCALE: Final = "0 to 100, higher is healthier"  # half the tools out there mean the opposite
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def body(action: Action) -> bytes:
@@ -71,13 +70,3 @@ def values(action: Action) -> dict[str, float | str | None]:
 
 def _finite(value: float | str | None) -> float | str | None:
     return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def iso(at_ms: int) -> str:
-    """Milliseconds since 1970 as RFC 3339, without going through a float.
-
-    >>> iso(1_714_564_800_001)
-    '2024-05-01T12:00:00.001Z'
-    """
-    at = _EPOCH + timedelta(milliseconds=at_ms)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

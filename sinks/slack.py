@@ -20,6 +20,7 @@ import aiohttp
 import orjson
 
 from rules.action import Action
+from rules.duration import iso
 from rules.template import MISSING, number_text
 from sinks import payload
 from sinks.answer import judge
@@ -61,7 +62,7 @@ class SlackSink:
     def body(self, action: Action) -> bytes:
         kind = payload.kind(action)
         come = f"{action.rule} v{action.version}"
-        about = f"{come} · {payload.iso(action.at_ms)} · {action.id}"
+        about = f"{come} · {iso(action.at_ms)} · {action.id}"
         read = [f"{name}\n{_value(each)}" for name, each in payload.values(action).items()]
         if len(read) > FIELDS_MAX:
             about += f" · {len(read) - FIELDS_MAX} more values"

@@ -36,6 +36,20 @@ class TimeTextError(StreamsError):
         )
 
 
+def clock_text(at_ms: int) -> str:
+    """A time for people, UTC.
+
+    >>> clock_text(1_714_564_800_123)
+    '2024-05-01 12:00:00'
+    """
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def utc_ms(given: datetime) -> int:
+    """Milliseconds since 1970; UTC without a zone. Raises OverflowError beyond the calendar."""
+    return round((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1_000)
+
+
 def time_ms(text: str) -> int:
     """A time as a caller gives it: milliseconds since 1970, or ISO 8601, which is UTC without a zone.
 
@@ -49,10 +63,7 @@ def time_ms(text: str) -> int:
         found = int(text) if len(text) <= len(str(TIME_MS_MAX)) else TIME_MS_MAX + 1
     else:
         try:
-            given = datetime.fromisoformat(text)
-            found = round(
-                (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1_000
-            )
+            found = utc_ms(datetime.fromisoformat(text))
         except (ValueError, OverflowError):
             raise TimeTextError(text) from None
     if not 0 <= found <= TIME_MS_MAX:

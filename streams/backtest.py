@@ -164,6 +164,9 @@ def backtest(
         from_ms = until_ms - judging.since_ms
     history.judge(range(from_ms, until_ms), judging.within_ms)
     judged = [each for each in history.fires if history.counts(each)]
+    by_rule: defaultdict[int, list[Fired]] = defaultdict(list)
+    for each in judged:
+        by_rule[each.rule].append(each)
     names = [bound.rule.name for bound in engine.rule_plan.bound]
     outcomes = None
     if judging.outcome is not None:
@@ -171,7 +174,7 @@ def backtest(
     held_back = engine.rule_plan.suppressed_by
     rules = {
         name: RuleReport(
-            fires=len(mine := [each for each in judged if each.rule == number]),
+            fires=len(mine := by_rule[number]),
             customers=len({each.customer_id for each in mine}),
             fires_per_day=dict(sorted(Counter(iso(each.at_ms)[:10] for each in mine).items())),
             suppressed={

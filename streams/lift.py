@@ -29,7 +29,6 @@ import msgspec
 
 Z_95: Final = 1.959963984540054  # two-sided 95%
 Z_POWER: Final = 0.8416212335729143  # four times out of five
-POWER: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sinks.payload import iso
+from rules.duration import iso
 from streams.clock import Clock
 from streams.snapshot import Part, ShownAction, ShownAnomaly, Snapshot
 

@@ -7,7 +7,7 @@ Not here  What the keys mean (rule_cases.py). Keys of rules (rules/table.py).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from processors.event import TIME_MS_MAX, TIME_MS_MIN
@@ -16,6 +16,7 @@ from rules.parse import duration_ms
 from rules.position import Address, Positions
 from rules.syntax import Span
 from rules.vocabulary import nearest
+from streams.asked import utc_ms
 
 START_MS: Final = 1_767_607_200_000  # 2026-01-05T10:00:00Z, a Monday
 
@@ -67,8 +68,7 @@ class Keys:
             return START_MS
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-            aware = found if found.tzinfo else found.replace(tzinfo=UTC)
-            start_ms = round(aware.timestamp() * 1_000)
+            start_ms = utc_ms(found)
         except (ValueError, OverflowError):
             start_ms = 0
         if not TIME_MS_MIN <= start_ms <= TIME_MS_MAX:

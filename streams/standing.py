@@ -16,12 +16,10 @@ import numpy.typing as npt
 
 from processors.event import TIME_MS_MAX
 from rules import rule_table as at
-from rules.duration import duration_phrase
+from rules.explain import step_phrase
 from rules.fires import withheld
 from rules.restrain import ALLOWED, restraint
 from rules.rule import Rule
-from rules.sequence import Step
-from rules.spell import spell_events
 from streams.moment import Moment
 from streams.step import Engine
 
@@ -115,12 +113,6 @@ def suppressions(engine: Engine, number: int, moment: Moment) -> list[Suppressio
             table[0, column] = value
 
 
-def awaited_text(step: Step) -> str:
-    """A step of a sequence, as rules write it."""
-    within = f" within {duration_phrase(step.within_ms)}" if step.within_ms else ""
-    return f"{'no ' if step.absent else ''}{spell_events(step.events)}{within}"
-
-
 def _word(table: Integers, row: Integers, column: int) -> int | None:
     """The time in the word that the column names; None where there is none."""
     place = int(table[column])
@@ -154,6 +146,6 @@ def _runs(engine: Engine, number: int, rule: Rule, row: Integers) -> tuple[Run, 
         step = int(run[at.RUN_STEP])
         within_ms = int(plan.steps[table[at.STEPS_AT] + step, at.WITHIN_MS])
         until_ms = int(run[at.RUN_AT]) + within_ms if within_ms else None
-        awaited = awaited_text(rule.sequence.steps[step])
+        awaited = step_phrase(rule.sequence.steps[step])
         found.append(Run(int(run[at.RUN_BEGAN]), step + 1, awaited, until_ms))
     return tuple(sorted(found, key=lambda each: each.began_ms))

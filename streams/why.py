@@ -11,7 +11,6 @@ Not here  Reading Redis (read.py). The tree in a terminal: commands/why.py.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from rules.clauses import Clause, clause, condition_of, shown
@@ -22,6 +21,7 @@ from rules.rule import Rule
 from rules.ruleset import RuleSet
 from rules.spell import spell, spell_events
 from rules.worth import Known
+from streams.asked import clock_text
 from streams.behind import behind
 from streams.moment import Moment, is_of_event, known_of
 from streams.standing import Standing, standing
@@ -162,15 +162,6 @@ def suppressed_text(stands: Standing) -> str:
         each.restraint + ("" if each.until_ms is None else f" until {clock_text(each.until_ms)}")
         for each in stands.suppressions
     )
-
-
-def clock_text(at_ms: int) -> str:
-    """A time for people, UTC.
-
-    >>> clock_text(1_714_564_800_123)
-    '2024-05-01 12:00:00'
-    """
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _clause(tree: Clause) -> Told:

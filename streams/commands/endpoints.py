@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rules.duration import iso
 from streams.commands.options import (
     as_json,
     fail,
@@ -83,14 +84,8 @@ def _told(settings: Settings, lane: str, found: "EndpointState | None") -> dict[
         return {**told, "state": "disabled", "note": found.disabled}
     if found.failing_since_ms is not None:
         since = {"state": "failing", "failing_since_ms": found.failing_since_ms}
-        return {**told, **since, "note": f"only failures since {_iso(found.failing_since_ms)}"}
+        return {**told, **since, "note": f"only failures since {iso(found.failing_since_ms)}"}
     return told
-
-
-def _iso(at_ms: int) -> str:
-    from sinks.payload import iso
-
-    return iso(at_ms)
 
 
 async def _known(settings: Settings) -> "list[EndpointState]":

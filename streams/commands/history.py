@@ -25,34 +25,25 @@ def history(
     sort: bool,
 ) -> "Source":
     """The source that was named; what there is to notice about it is said."""
-    found = _source(settings, lines, sql, pairs, sort=sort)
-    for notice in found.notices:
-        say(f"{found.name}: {notice}")
-    return found
-
-
-def _source(
-    settings: Settings,
-    lines: Path | None,
-    sql: Path | None,
-    pairs: tuple[str, ...],
-    *,
-    sort: bool,
-) -> "Source":
     from streams.query import open_source
 
     if lines is not None and sql is not None:
         raise UsageError("name one source: FILE.jsonl, or --sql FILE.sql")
+    found: Source
     if lines is not None or sql is not None:
-        return open_source(lines, sql, parameters(pairs), sort=sort)
-    if not isinstance(settings.log, KafkaLog) or pairs or sort:
+        found = open_source(lines, sql, parameters(pairs), sort=sort)
+    elif isinstance(settings.log, KafkaLog) and not pairs and not sort:
+        from streams.kafka_history import KafkaHistory
+
+        found = KafkaHistory(kafka_settings(settings))
+    else:
         raise UsageError(
             "name one source: FILE.jsonl, --sql FILE.sql, or --log kafka://HOST:PORT, whose topics are"
             " read; the embedded log keeps no history"
         )
-    from streams.kafka_history import KafkaHistory
-
-    return KafkaHistory(kafka_settings(settings))
+    for notice in found.notices:
+        say(f"{found.name}: {notice}")
+    return found
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from streams import kernels
+from streams.asked import utc_ms
 from streams.commands.history import LOG, history, reading
 from streams.commands.options import (
     Problems,
@@ -59,10 +60,9 @@ class Moment(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401  as click has it
         """Milliseconds since 1970."""
         try:
-            found = datetime.fromisoformat(str(value))
+            return utc_ms(datetime.fromisoformat(str(value)))
         except ValueError:
             self.fail(f"{value!r} is no time; as in 2026-08-08 or 2026-08-08T12:00", param, ctx)
-        return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
 class Kind(click.ParamType):

@@ -4,11 +4,11 @@ import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from streams.asked import clock_text
 from streams.commands.options import (
     UsageError,
     as_json,
@@ -171,21 +171,17 @@ def said_of(told: Told) -> str:
     said = []
     if told["staged"] is not None:
         staged = told["staged"]
-        said.append(f"{told['stage']} by {staged['by']}, {clock(staged['at_ms'])}")
+        said.append(f"{told['stage']} by {staged['by']}, {clock_text(staged['at_ms'])}")
     if told["paused"] is not None:
         pause = told["paused"]
         why = f": {pause['why']}" if pause["why"] else ""
-        said.append(f"paused by {pause['by']}, {clock(pause['at_ms'])}{why}")
+        said.append(f"paused by {pause['by']}, {clock_text(pause['at_ms'])}{why}")
     if told["snoozed"] is not None:
         snoozed = told["snoozed"]
-        said.append(f"snoozed until {clock(snoozed['until_ms'])} by {snoozed['by']}")
+        said.append(f"snoozed until {clock_text(snoozed['until_ms'])} by {snoozed['by']}")
     if told["snoozed_customers"]:
         said.append(f"snoozed for {counted(told['snoozed_customers'], 'customer')}")
     return "; ".join(said)
-
-
-def clock(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @asynccontextmanager
@@ -249,12 +245,12 @@ def sentence(told: Told) -> str:
         "promote": lambda: f"from {told['from']} to {told['to']}{limit}",
         "pause": lambda: f"paused{why}",
         "resume": lambda: f"resumed{for_whom}{limit}",
-        "snooze": lambda: f"snoozed{for_whom} until {clock(told['until_ms'])}",
+        "snooze": lambda: f"snoozed{for_whom} until {clock_text(told['until_ms'])}",
     }[what]()
 
 
 def _rows(told: Told, rule: str | None) -> Iterator[tuple[str, str, str, str]]:
-    head = (clock(told["at_ms"]), told["by"])
+    head = (clock_text(told["at_ms"]), told["by"])
     if told["what"] != "reload":
         yield (*head, told["rule"], sentence(told))
         return

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,7 +11,7 @@ from rich.tree import Tree
 
 from rules.duration import duration_text
 from streams import kernels
-from streams.asked import TimeTextError, time_ms
+from streams.asked import TimeTextError, clock_text, time_ms
 from streams.commands.options import (
     UsageError,
     as_json,
@@ -100,7 +99,7 @@ def lines_of(told: Told) -> list[str]:
 
 def _outline(told: Told) -> Outline:
     head = f"{told['rule']} (version {told['version']}) and {told['customer_id']}"
-    head += f", as of {_clock(told['at_ms'])} UTC"
+    head += f", as of {clock_text(told['at_ms'])} UTC"
     if told["asked_ms"] < told["at_ms"]:
         head += ": what was before the customer's newest event or timer is not kept"
     parts = [] if told["clause"] is None else [_clause(told["clause"], told)]
@@ -108,13 +107,15 @@ def _outline(told: Told) -> Outline:
     parts += [_run(each) for each in told["runs"]]
     if told["held_back"] is not None:
         last = told["held_back"]
-        allowed = "" if last["allowed_ms"] is None else f", until {_clock(last['allowed_ms'])}"
+        allowed = "" if last["allowed_ms"] is None else f", until {clock_text(last['allowed_ms'])}"
         parts.append(
-            Outline(f"last held back at {_clock(last['at_ms'])} by {last['restraint']}{allowed}")
+            Outline(
+                f"last held back at {clock_text(last['at_ms'])} by {last['restraint']}{allowed}"
+            )
         )
     parts += [_fire(each) for each in told["fires"]]
     if not told["fires"] and told["fired_ms"] is not None:
-        parts.append(Outline(f"last fired at {_clock(told['fired_ms'])}; its record is gone"))
+        parts.append(Outline(f"last fired at {clock_text(told['fired_ms'])}; its record is gone"))
     if told["fired_ms"] is None:
         parts.append(Outline("never fired for this customer"))
     return Outline(head, tuple(parts))
@@ -165,11 +166,11 @@ def _events(events: Told) -> str:
         count = round(events["count"])
         said.append(f"{about}{count:,} {'event' if count == 1 else 'events'}")
     if events["first_ms"] is not None:
-        said.append(f"the first at {_clock(events['first_ms'])}")
+        said.append(f"the first at {clock_text(events['first_ms'])}")
     if events["last_ms"] is not None:
-        said.append(f"the last at {_clock(events['last_ms'])}")
+        said.append(f"the last at {clock_text(events['last_ms'])}")
     if events["from_ms"] is not None:
-        said.append(f"in the window since {_clock(events['from_ms'])}")
+        said.append(f"in the window since {clock_text(events['from_ms'])}")
     if events["half_life_ms"] is not None:
         said.append(f"each counting half after {duration_text(events['half_life_ms'])}")
     if not events["is_kept"]:
@@ -178,22 +179,22 @@ def _events(events: Told) -> str:
 
 
 def _restraint(suppression: Told) -> Outline:
-    until = "" if suppression["until_ms"] is None else f" until {_clock(suppression['until_ms'])}"
+    until = (
+        "" if suppression["until_ms"] is None else f" until {clock_text(suppression['until_ms'])}"
+    )
     return Outline(f"would be held back by {suppression['restraint']}{until}", (), "!", "yellow")
 
 
 def _run(run: Told) -> Outline:
-    until = "" if run["until_ms"] is None else f", until {_clock(run['until_ms'])}"
-    text = f"begun at {_clock(run['began_ms'])}: awaits step {run['step']}, {run['awaited']}{until}"
+    until = "" if run["until_ms"] is None else f", until {clock_text(run['until_ms'])}"
+    text = f"begun at {clock_text(run['began_ms'])}: awaits step {run['step']}, {run['awaited']}{until}"
     return Outline(text)
 
 
 def _fire(fire: Told) -> Outline:
     target = fire["target"]
     where = f"{target['kind']} {target['name']}: {fire['status']}"
-    text = (
-        f"fired at {_clock(fire['at_ms'])} because of {fire['cause']}: {fire['reason']} ({where})"
-    )
+    text = f"fired at {clock_text(fire['at_ms'])} because of {fire['cause']}: {fire['reason']} ({where})"
     return Outline(text)
 
 
@@ -219,7 +220,3 @@ def _plain(words: str) -> str:
 def _clean(words: str) -> str:
     """Ids and reasons come from outside: they cannot write on the terminal."""
     return "".join(c if c.isprintable() else " " for c in words)
-
-
-def _clock(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -7,7 +7,7 @@ Not here  Who makes the texts (test_targets.py by grammar, __main__.py by covera
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from rules.check import Checker
 from rules.compile import compile_events, compile_expression
@@ -22,18 +22,13 @@ from rules.syntax import Path, Where
 from rules.template import template
 from tests.rules.loading import TEXTS, builder, names
 
+One = TypeVar("One")
+
 
 def condition(text: str) -> None:
     """An expression, as in `when` of a rule with `on`."""
     checker = Checker(TEXTS, fields=True)
-    try:
-        checked = checker.expression(parse(text))
-    except ExpressionError as mistake:
-        _has_its_place(mistake, text)
-        return
-    for each in checker.mistakes:
-        _has_its_place(each, text)
-    assert (checked is None) == bool(checker.mistakes)
+    checked = _checked(text, checker, lambda: checker.expression(parse(text)))
     if checked is not None:
         _is_the_same_again(checked)
 
@@ -98,6 +93,19 @@ def _has_its_place(mistake: ExpressionError, text: str) -> None:
     assert 0 <= mistake.span.start <= mistake.span.end <= len(text) + 1
 
 
+def _checked(text: str, checker: Checker, check: Callable[[], One]) -> One | None:
+    """What the text means; where it means nothing, each mistake has its place."""
+    try:
+        found = check()
+    except ExpressionError as mistake:
+        _has_its_place(mistake, text)
+        return None
+    for each in checker.mistakes:
+        _has_its_place(each, text)
+    assert (found is None) == bool(checker.mistakes)
+    return found
+
+
 def _is_the_same_again(checked: Expression) -> None:
     spelled = spell(checked)
     again = Checker(TEXTS, fields=True)
@@ -110,14 +118,7 @@ def _is_the_same_again(checked: Expression) -> None:
 
 def _events(text: str, read: Callable[[str], Path | Where]) -> None:
     checker = Checker({}, fields=False)
-    try:
-        events = checker.events(read(text))
-    except ExpressionError as mistake:
-        _has_its_place(mistake, text)
-        return
-    for each in checker.mistakes:
-        _has_its_place(each, text)
-    assert (events is None) == bool(checker.mistakes)
+    events = _checked(text, checker, lambda: checker.events(read(text)))
     if events is not None:
         spelled = spell_events(events)
         again = Checker({}, fields=False)

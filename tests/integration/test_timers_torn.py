@@ -4,10 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import msgspec
 import pytest
 
-from processors.batch import Origin, Records
 from processors.tables import DUE
 from streams.claimer import Claimer
 from streams.errors import StoreDownError
@@ -16,9 +14,10 @@ from streams.shard import Shard
 from streams.store import StoreAddress
 from tests.integration.embedded import Recorder, engine_of, now_ms
 from tests.integration.redis_server import RedisServer, running_redis
+from tests.simulation.virtual_loop import START_MS
+from tests.streams.timed import clicks
 
 KEYS = Keys.of(0)
-START_MS = 1_714_564_800_000
 CUTS_MIN = 25
 RULES = b"""
 [rule.cart]
@@ -47,23 +46,7 @@ def claimed(server: RedisServer) -> Iterator[Shard]:
 
 
 def fold(shard: Shard, *events: tuple[str, str, int]) -> None:
-    values: list[bytes | None] = [
-        msgspec.json.encode(
-            {
-                "id": f"{customer}-{action}-{at_ms}",
-                "type": "click",
-                "action": action,
-                "customer_id": customer,
-                "at_ms": START_MS + at_ms,
-            }
-        )
-        for customer, action, at_ms in events
-    ]
-    times_ms = [START_MS] * len(values)
-    records = Records(
-        values, times_ms, lambda index: Origin("clicks", 0, str(index), None, (), START_MS)
-    )
-    shard.step(records, {"clicks": "1"})()
+    shard.step(clicks(*events), {"clicks": "1"})()
 
 
 def fire(shard: Shard, at_ms: int) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rules.action import Action
 from rules.body import BYTES_MAX, DEPTH_MAX, HOLES_MAX, WORD_CHARS_MAX, WORDS
+from rules.duration import iso
 from rules.vocabulary import FIELDS
 from sinks import payload
 from tests.rules.bench import Bench, Judged
@@ -95,7 +96,7 @@ def test_each_word_of_the_action_has_its_value() -> None:
     data = json.loads(action.body)
 
     assert data["action_id"] == action.id
-    assert data["timestamp"] == payload.iso(action.at_ms)
+    assert data["timestamp"] == iso(action.at_ms)
     assert data["type"] == "low"
     assert set(data) == set(WORDS)
 

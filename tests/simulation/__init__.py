@@ -15,6 +15,7 @@ timekeeper       the same at each state of Redis
 memory_receiver  the far side of webhooks
 witness          looks at each write to Redis, and at each delivery
 writes           what a write to Redis is about
+calm             a world without faults, for tests that play by hand
 sabotage         the engine with one protection taken out: what must be found
 seeds            many worlds, in a row
 """

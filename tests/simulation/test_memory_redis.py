@@ -11,10 +11,10 @@ from streams.fence import Fence
 from streams.keys import Keys
 from streams.receipts_redis import RedisReceipts
 from tests.contracts.receipts import KEPT_MAX, NOW_MS, ReceiptsContract, Store
+from tests.simulation.calm import Calm
 from tests.simulation.memory_client import MemoryClient
 from tests.simulation.memory_commands import Refused
 from tests.simulation.memory_redis import MemoryRedis, Session
-from tests.simulation.test_rollbacks import Calm
 from tests.simulation.world import World
 
 

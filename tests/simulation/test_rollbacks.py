@@ -1,60 +1,23 @@
 """What the simulation has found, played by hand: each of these once lost or repeated something."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from unittest.mock import patch
 
 import pytest
 
 from processors.batch import Origin, Records
-from streams.claimer import Claimer
 from streams.errors import StoreDownError
-from streams.shard import Shard
-from streams.store import StoreAddress
-from streams.work import Ports
+from tests.simulation.calm import calm_world, claimed
 from tests.simulation.memory_commands import Refused, Reply
 from tests.simulation.memory_redis import MemoryRedis, Session
 from tests.simulation.virtual_loop import START_MS
-from tests.simulation.world import World, installed
-
-
-@dataclass
-class Calm:
-    """A process to which nothing happens."""
-
-    name: str
-    is_dead: bool = False
-
-    def die(self) -> None:
-        raise AssertionError("nothing goes wrong here")
-
-    async def thawed(self) -> None:
-        """It is never stopped."""
+from tests.simulation.world import World
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with installed(0) as world:
-        world.chance.is_calm = True
-        world.redis.wrote = lambda *_: None
+    with calm_world() as world:
         yield world
-        world.loop.close()
-
-
-@contextmanager
-def claimed(world: World, name: str) -> Iterator[Shard]:
-    world.wire.owners[name] = Calm(name)
-    ports = Ports(
-        dead_letters=None,  # type: ignore[arg-type]  # there are none
-        committed=lambda *_: None,
-        stored=lambda *_: None,
-        rolled_back=lambda *_: None,
-    )
-    address = StoreAddress(path=name)
-    shard = Claimer(address, lambda: world.engine, ports, lambda: START_MS)(0, 0)
-    yield shard
-    shard.close()
 
 
 def order(number: int) -> Records:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 
 import msgspec
 import pytest
@@ -79,30 +80,46 @@ def lived(
 
 
 KINDS = st.sampled_from(("click.add_to_cart", "click.view", "order.placed"))
+Lives = list[tuple[int, str, int, int]]  # minutes since the event before, kind, customer, session
 LIVES = st.lists(
     st.tuples(st.integers(0, 40), KINDS, st.integers(0, 2), st.integers(0, 3)), max_size=40
 )
 
 
-@settings(max_examples=150)
-@given(LIVES, st.lists(st.integers(1, 40), max_size=6))
-def test_where_batches_are_cut_changes_no_timer(
-    lives: list[tuple[int, str, int, int]], cuts: list[int]
-) -> None:
-    """The law: one batch, some, or one for each event give the same actions and the same rows."""
-    minute = 0
-    values = []
-    for number, (gap, kind, customer, session) in enumerate(lives):
-        minute += gap
-        values.append(event(number, minute + number / 1_000, kind, customer, session))
-    whole, state = lived(values, until_minute=minute + 600)
+def minutes_of(lives: Lives) -> list[float]:
+    """When each event happens."""
+    minutes = accumulate(gap for gap, *_ in lives)
+    return [minute + number / 1_000 for number, minute in enumerate(minutes)]
+
+
+def lived_however_cut(
+    lives: Lives, cuts: Sequence[int], made: Engine
+) -> tuple[list[tuple[str, int, str, str]], float]:
+    """What fired, and up to when time went on: the same in one batch, in some, and in one for each event."""
+    minutes = minutes_of(lives)
+    values = [
+        event(number, at, kind, customer, session)
+        for number, (at, (_, kind, customer, session)) in enumerate(
+            zip(minutes, lives, strict=True)
+        )
+    ]
+    until = sum(gap for gap, *_ in lives) + 600
+    whole, state = lived(values, until_minute=until, made=made)
     inside = [each for each in cuts if each < len(values)]
-    some, other = lived(values, inside, until_minute=minute + 600)
-    each, third = lived(values, range(1, len(values)), until_minute=minute + 600)
+    some, other = lived(values, inside, until_minute=until, made=made)
+    each, third = lived(values, range(1, len(values)), until_minute=until, made=made)
 
     assert some == each == whole
     assert other.rows == third.rows == state.rows
     assert other.summary.fires == third.summary.fires == state.summary.fires
+    return whole, until
+
+
+@settings(max_examples=150)
+@given(LIVES, st.lists(st.integers(1, 40), max_size=6))
+def test_where_batches_are_cut_changes_no_timer(lives: Lives, cuts: list[int]) -> None:
+    """The law: one batch, some, or one for each event give the same actions and the same rows."""
+    lived_however_cut(lives, cuts, engine())
 
 
 def test_timers_of_one_batch_fire_between_its_events() -> None:
@@ -159,26 +176,13 @@ def silent_engine() -> Engine:
 
 @settings(max_examples=100)
 @given(LIVES, st.lists(st.integers(1, 40), max_size=6))
-def test_silence_is_noticed_wherever_batches_are_cut(
-    lives: list[tuple[int, str, int, int]], cuts: list[int]
-) -> None:
+def test_silence_is_noticed_wherever_batches_are_cut(lives: Lives, cuts: list[int]) -> None:
     """A minute without an event is as much of a history as a minute with one."""
-    minute = 0
-    values, clicks = [], dict[str, list[float]]()
-    for number, (gap, kind, customer, session) in enumerate(lives):
-        minute += gap
-        at = minute + number / 1_000
-        values.append(event(number, at, kind, customer, session))
+    whole, until = lived_however_cut(lives, cuts, silent_engine())
+    clicks = dict[str, list[float]]()
+    for at, (_, kind, customer, _) in zip(minutes_of(lives), lives, strict=True):
         if kind.startswith("click"):
             clicks.setdefault(f"c{customer}", []).append(at)
-    until = minute + 600
-    whole, state = lived(values, until_minute=until, made=silent_engine())
-    inside = [each for each in cuts if each < len(values)]
-    some, other = lived(values, inside, until_minute=until, made=silent_engine())
-    each, third = lived(values, range(1, len(values)), until_minute=until, made=silent_engine())
-
-    assert some == each == whole
-    assert other.rows == third.rows == state.rows
     silences = {
         (who, (round(before * MINUTE_MS) + 30 * MINUTE_MS + 1) // 1_000)
         for who, times in clicks.items()

@@ -6,16 +6,15 @@ from contextlib import contextmanager
 import msgspec
 
 from processors.batch import Origin, Records
-from streams.claimer import Claimer
 from streams.keys import Keys
 from streams.shard import Shard
-from streams.store import StoreAddress
-from streams.work import Ports, Work
+from streams.work import Work
 from tests.replaying import engine_of
+from tests.simulation import calm
+from tests.simulation.calm import calm_world
 from tests.simulation.memory_commands import Scores
-from tests.simulation.test_rollbacks import Calm
 from tests.simulation.virtual_loop import START_MS
-from tests.simulation.world import World, installed
+from tests.simulation.world import World
 
 KEYS = Keys.of(0)
 SILENCE_MS = 1_000
@@ -35,31 +34,16 @@ then = [{ webhook = "crm" }]
 @contextmanager
 def timed_world() -> Iterator[World]:
     """A world of the simulation without faults, and with one rule that waits."""
-    with installed(0) as world:
-        world.chance.is_calm = True
-        world.redis.wrote = lambda *_: None
+    with calm_world() as world:
         world.engine = engine_of(CART)
         yield world
-        world.loop.close()
 
 
 @contextmanager
 def claimed(world: World, name: str = "one") -> Iterator[Shard]:
-    world.wire.owners[name] = Calm(name)
-    ports = Ports(
-        dead_letters=None,  # type: ignore[arg-type]  # there are none
-        committed=lambda *_: None,
-        stored=lambda *_: None,
-        rolled_back=lambda *_: None,
-    )
-    claimer = Claimer(
-        StoreAddress(path=name), lambda: world.engine, ports, lambda: START_MS, STALE_MS
-    )
-    shard = claimer(0, 0)
-    try:
+    """Shard 0, for whom a timer's action may be stale."""
+    with calm.claimed(world, name, STALE_MS) as shard:
         yield shard
-    finally:
-        shard.close()
 
 
 def clicks(*events: tuple[str, str, int]) -> Records:
