@@ -4,6 +4,7 @@ Run       python benchmarks/latency_parts/floor.py BOOTSTRAP PREFIX PARTITIONS F
 Writes    [topic, partition, offset, arrived ns] for each record.
 """
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ POLL_SECONDS = 0.1
 
 
 def main(bootstrap: str, prefix: str, partitions: int, file: Path) -> None:
+    gc.disable()  # it would stop to look at all that was noted
     ending = Ending()
     settings = KafkaSettings((bootstrap,), topic_prefix=prefix)
     consumer = Consumer(settings.consumer(lambda _error: None))

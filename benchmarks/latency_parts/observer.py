@@ -9,6 +9,7 @@ How       Redis tells it that a fence was written (CLIENT TRACKING, broadcast, f
 Caveats   It takes CPU from the same cores as the worker; how much is told with the figures.
 """
 
+import gc
 import socket
 import sys
 import time
@@ -69,6 +70,7 @@ class Watching:
 
 
 def main(url: str, partitions: int, file: Path) -> None:
+    gc.disable()  # it would stop to look at all that was noted
     ending = Ending()
     watching = Watching(StoreAddress.parse(url), partitions)
     looks: list[tuple[int, int, list[bytes | None]]] = []

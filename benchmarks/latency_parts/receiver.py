@@ -5,6 +5,7 @@ Writes    [cause, arrived ns, whether it had a signature] for each request.
 """
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ from benchmarks.latency_parts.ending import write
 
 
 async def main(port: int, file: Path) -> None:
+    gc.disable()  # it would stop to look at all that was noted
     seen: list[tuple[str, int, bool]] = []
 
     async def receive(request: web.Request) -> web.Response:
