@@ -110,29 +110,32 @@ class Rounds:
         shard: int,
         observe: Observer | None = None,
         *,
+        slots: Sequence[int] | None = None,
         encode: bool = True,
     ) -> Outcome:
         """Step a batch as `step.run` does, and the timers that are due within it."""
         count = len(decoded.events)
         if not engine.rule_plan.has_timers or not count:
-            return run(engine, table, records, decoded, shard, observe, encode=encode)
+            return run(engine, table, records, decoded, shard, observe, slots=slots, encode=encode)
         self._grow(len(table.whole_rows))
-        slots = np.array(table.slots(decoded.customer_ids), dtype=np.int64)
+        listed = table.slots(decoded.customer_ids) if slots is None else slots
+        rows = np.array(listed, dtype=np.int64)
         times_ms = np.array(_times_ms(decoded), dtype=np.int64)
         outcomes: list[Outcome] = []
         start = 0
         while start < count:
-            while (due := self._due(slots, times_ms, table, start)).size:
+            while (due := self._due(rows, times_ms, table, start)).size:
                 waiting = [
-                    (decoded.customer_ids[index], int(table.whole_rows[slots[index], DUE]))
+                    (decoded.customer_ids[index], int(table.whole_rows[listed[index], DUE]))
                     for index in due.tolist()
                 ]
                 outcomes += timers(
                     engine, table, waiting, shard, observe, due.tolist(), encode=encode
                 )
-            stop = self._cut(engine, slots, times_ms, table, start)
+            stop = self._cut(engine, rows, times_ms, table, start)
             part = decoded if stop - start == count else _part(decoded, start, stop)
-            found = run(engine, table, records, part, shard, observe, encode=encode)
+            of_part = listed[start:stop]
+            found = run(engine, table, records, part, shard, observe, slots=of_part, encode=encode)
             outcomes.append(found.later(start))
             start = stop
         return outcomes[0] if len(outcomes) == 1 else Outcome.of_rounds(outcomes, len(STAGES))

@@ -24,6 +24,7 @@ from processors.batch import RECORDS_MAX, Records
 from processors.layout import LayoutError
 from processors.partition import astray, put_aside
 from processors.profiles import Table
+from processors.tables import DUE
 from rules.action import Action
 from streams.commit import StandingWatch
 from streams.errors import DamagedError
@@ -118,23 +119,25 @@ class Shard:
         decoded = self.engine.reader.read(records)
         self._rows.keep_layout(self.engine.plan.layout)
         missing = self.table.missing(decoded.customer_ids)
-        # Whoever is in the table has been found to belong here.
+        # Who is in the table belongs here.
         homes = {} if self._partitions is None else astray(missing, self.number, self._partitions)
         if homes:
             decoded = put_aside(records, decoded, self.number, homes)
             missing = [each for each in missing if each not in homes]
         self._load(missing, decoded.customer_ids)
         self._steps_open += 1
-        before_ms, fired_ms, observe = {}, list[int](), None
-        if self.engine.rule_plan.has_timers:
-            before_ms = dues_of(self.table, decoded.customer_ids)
-            observe = partial(note_timers, fired_ms)
-        outcome = self._rounds.run(self.engine, self.table, records, decoded, self.number, observe)
+        slots = self.table.slots(decoded.customer_ids)
+        before_ms: list[int] = self.table.whole_rows[slots, DUE].tolist()
+        fired_ms = list[int]()
+        observe = partial(note_timers, fired_ms) if self.engine.rule_plan.has_timers else None
+        place = (self.engine, self.table, records, decoded, self.number, observe)
+        outcome = self._rounds.run(*place, slots=slots)
         if outcome.actions and self._stale_ms is not None:
-            actions = judged(outcome.actions, outcome.causes, records, decoded, self._stale_ms)
-            outcome = replace(outcome, actions=actions)
-        entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms) if observe else []
-        dead = [*decoded.dead, *outcome.dead]
+            told = judged(outcome.actions, outcome.causes, records, decoded, self._stale_ms)
+            outcome = replace(outcome, actions=told)
+        waited_ms = zip(decoded.customer_ids, before_ms, strict=True)
+        entries = needed(outcome.changed_ids, outcome.dues_ms, waited_ms)
+        dead = decoded.dead + outcome.dead
         return Work(self, offsets, records.times_ms, outcome, dead, entries, fired_ms)
 
     def fire(self, until_ms: int) -> Work | None:
@@ -172,7 +175,7 @@ class Shard:
         if self._stale_ms is not None:
             actions = judged_timers(outcome.actions, until_ms, self._stale_ms)
             outcome = replace(outcome, actions=actions)
-        entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms)
+        entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms.items())
         return Work(self, {}, [], outcome, [], entries, fired_ms, by_clock=True)
 
     def _reload(self) -> None:
@@ -186,13 +189,12 @@ class Shard:
         """Read the rows that are missing of those that the batch needs."""
         if not missing:
             return
-        before = (self._watch.stored, self._watch.sending)
+        watch = self._watch
+        before = (watch.stored, watch.sending)
         rows = self._rows.load(
             missing,
             # A commit on another thread may have gone on while the rows were read.
-            lambda fence: self._watch.judge(
-                fence, (*before, self._watch.stored, self._watch.sending)
-            ),
+            lambda fence: watch.judge(fence, (*before, watch.stored, watch.sending)),
         )
         try:
             self.table.insert(missing, rows, self._rows.layout_of, keep=customer_ids)
@@ -219,9 +221,7 @@ class Shard:
         2. Make the next fence from the committed one; the same work makes the same fence again.
         3. Send what the index of timers needs, then rows, views and outbox entry, guarded by the fence.
         """
-        outcome = work.outcome
-        if work.begun_ns is None:
-            work.begun_ns = perf_counter_ns()
+        work.begun_ns = work.begun_ns or perf_counter_ns()
         # 1.
         if work.dead and not work.are_letters_written:
             self._ports.dead_letters.write(work.dead)
@@ -233,7 +233,7 @@ class Shard:
         self._next = msgspec.structs.replace(
             fence,
             offsets={**fence.offsets, **work.offsets},
-            outbox=fence.outbox + bool(outcome.actions),
+            outbox=fence.outbox + bool(work.outcome.actions),
             commits=fence.commits + 1,
         )
         # 3.

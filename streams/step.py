@@ -140,6 +140,7 @@ def run(
     shard: int,
     observe: Observer | None = None,
     *,
+    slots: Sequence[int] | None = None,
     encode: bool = True,
     are_timers: bool = False,
 ) -> Outcome:
@@ -152,6 +153,7 @@ def run(
         decoded: at most RECORDS_MAX events, in folding order.
         shard: number of the shard, for the actions.
         observe: called once with what the step saw, before anything is encoded.
+        slots: the row of each event, for who has looked it up already.
         encode: whether rows and views are wanted of each batch; a replay keeps the rows in the table
             and packs those that it drops.
         are_timers: whether these are timers: they move clocks on, and add nothing.
@@ -164,7 +166,9 @@ def run(
     marks = [perf_counter_ns()]
 
     # 1
-    slots = _columns(engine, table, buffers, decoded, are_timers=are_timers)
+    slots = table.slots(decoded.customer_ids) if slots is None else slots
+    buffers.slots[:count] = slots
+    _columns(engine, buffers, decoded, are_timers=are_timers)
     run_program(programs[Stage.EVENT], registers, count)
     marks.append(perf_counter_ns())
 
@@ -217,14 +221,10 @@ def _actions(
     return in_order(actions, causes, *endings)
 
 
-def _columns(
-    engine: Engine, table: Table, buffers: _Buffers, decoded: Decoded, *, are_timers: bool
-) -> list[int]:
-    """Fill the event registers and the kernels' columns; the rows of the events."""
+def _columns(engine: Engine, buffers: _Buffers, decoded: Decoded, *, are_timers: bool) -> None:
+    """Fill the event registers and the kernels' columns."""
     events, columns = decoded.events, decoded.columns
     count = len(events)
-    slots = table.slots(decoded.customer_ids)
-    buffers.slots[:count] = slots
     if columns is None:
         buffers.times_ms[:count] = [event.at_ms for event in events]
         buffers.id_hashes[:count] = TIMER if are_timers else id_hashes(events)
@@ -235,7 +235,6 @@ def _columns(
     for register, until_ms in engine.rule_plan.snoozed.items():
         each_ms = [until_ms.get(each, 0) for each in decoded.customer_ids]
         buffers.registers[register, :count] = each_ms
-    return slots
 
 
 def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
@@ -285,7 +284,7 @@ def _changed(
     return ids, rows, views, _dues_ms(engine, table, list(last))
 
 
-def _last_events(slots: list[int], states: list[int]) -> dict[int, int]:
+def _last_events(slots: Sequence[int], states: list[int]) -> dict[int, int]:
     """For each slot that changed, the index of its last admitted event."""
     return {
         slot: index

@@ -22,7 +22,7 @@ Every prefix of the append-only file is a good state, and so is what a torn one 
                    (`Shard.begin`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from processors.profiles import Table
@@ -42,15 +42,17 @@ Entries = Sequence[tuple[str, int]]
 
 
 def needed(
-    customer_ids: Sequence[str], dues_ms: Sequence[int], before_ms: Mapping[str, int]
+    customer_ids: Sequence[str], dues_ms: Sequence[int], waited: Iterable[tuple[str, int]]
 ) -> list[tuple[str, int]]:
-    """What must be in the index for rows that wait until `dues_ms`, and waited until `before_ms`.
+    """What must be in the index for rows that wait until `dues_ms`, and have `waited` until before.
 
-    >>> needed(["new", "earlier", "later", "over"], [5, 5, 5, 0], {"earlier": 9, "later": 2, "over": 3})
+    >>> waited = [("earlier", 9), ("later", 2), ("over", 3)]
+    >>> needed(["new", "earlier", "later", "over"], [5, 5, 5, 0], waited)
     [('new', 5), ('earlier', 5)]
     """
     if not any(dues_ms):
         return []
+    before_ms = dict(waited)
     return [
         (customer_id, due_ms)
         for customer_id, due_ms in zip(customer_ids, dues_ms, strict=True)
