@@ -200,8 +200,9 @@ class Metrics:
 
     def profiles(self, number: int, count: int) -> None:
         """Set the number of profiles that the table of a shard holds."""
-        self._profiles_held[number] = count
-        self._tell_profiles()
+        if self._profiles_held.get(number) != count:
+            self._profiles_held[number] = count
+            self._tell_profiles()
 
     def _tell_profiles(self) -> None:
         self._profiles.set(sum(list(self._profiles_held.values())))  # a copy: another thread adds
