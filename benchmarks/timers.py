@@ -44,7 +44,7 @@ from streams.redis_log import RedisLog
 from streams.redis_server import RedisServer
 from streams.step import Engine
 from streams.store import Command, Connection, checked, information
-from streams.work import Ports, Work
+from streams.work import Letters, Ports, Work
 
 SEED: Final = 7
 SHARDS: Final = 4
@@ -83,7 +83,7 @@ class Seen:
     def stored(self, work: Work, _took_ns: int) -> None:
         self.records += len(work.times_ms)
 
-    def write(self, letters: Sequence[object]) -> None:
+    def send(self, letters: Sequence[object]) -> Letters:
         raise AssertionError(f"{len(letters)} events are none")
 
     def ports(self) -> Ports:

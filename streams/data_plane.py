@@ -14,7 +14,8 @@ A turn
     2. Poll: wait for one message, then take what is there; this has the lowest latency.
     3. From here on we are busy: whoever takes the target away waits for us to finish.
     4. Sort the messages into the feeds, and as many more as are there, up to a batch for each shard;
-       take a batch from each, step it, begin its commit; in the end wait for all commits.
+       take a batch from each, step it, begin its commit; in the end wait for all commits, but not
+       for dead letters on their way: what must wait for them lands in a later turn.
     5. Fire the timers whose time has come, of the shards that have read their log so far (firing.py).
 """
 
@@ -22,6 +23,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -40,7 +42,7 @@ from streams.messages import runs
 from streams.ownership import Claims, LogConsumer, Target, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
 from streams.polling import POLL_RECORDS_MAX, Polling
-from streams.shard_status import ShardStatus, statuses_of
+from streams.shard_status import ShardStatus
 
 OBSERVE_MS: Final = 1_000  # lag is told this often
 ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
@@ -77,7 +79,7 @@ class DataPlane:
         self._target = self._held = Target()
         self._holding = holding = Holding(consumer)
         self._shards, self._feeds, self._flights = holding.shards, holding.feeds, holding.flights
-        self._stopped, self._progress_ms = holding.stopped, holding.progress_ms
+        self._progress_ms = holding.progress_ms
         self._has_more, self._limit = False, RECORDS_MAX
         self._polling = Polling(consumer, now_ms)
         self._observed_ms = self._asked_ms = now_ms()
@@ -107,14 +109,14 @@ class DataPlane:
         self.beat_ms = now_ms = self._now_ms()
         target = self._target
         if target is not self._held:
-            self._drop()
+            self._drop(self._held)
             self._held = target
             if target.shards:  # else they stay: the control plane may have them still to commit
                 self.positions = {}
             self._claims.want(target.shards, now_ms)
         self._claim(target, now_ms)
         waits = any(feed.alignment.buffered for feed in self._feeds.values())
-        next_ms = next_in_ms(self._shards.values(), self._wall_ms())
+        next_ms = 1 if self._flights else next_in_ms(self._shards.values(), self._wall_ms())
         messages = self._polling.messages(at_once=self._has_more, briefly=waits, within_ms=next_ms)
         # 1. We say that we are busy.  2. We look at the target.
         # The other side: 1. changes the target.  2. looks whether we are busy.  So one sees the other.
@@ -135,18 +137,19 @@ class DataPlane:
             self._drop()
             self._held = Target()
         finally:
-            self.busy = False
+            self.busy = bool(self._flights)
         if now_ms - self._observed_ms >= OBSERVE_MS:
             self._observed_ms = now_ms
-            for feed in self._feeds.values():
-                feed.wake(self._consumer)
+            self._holding.wake()
             self._look()
             self.observe()
 
-    def _drop(self) -> None:
-        """Let go of all shards."""
+    def _drop(self, finishing: Target | None = None) -> None:
+        """Let go of all shards, after a try at committing what is in hand."""
+        with suppress(UnwantedError):
+            if finishing is not None:
+                self._land_all(finishing, waiting=True)
         self._holding.drop()
-        self._has_more = False
 
     def _claim(self, target: Target, now_ms: int) -> None:
         """Claim the shards that are wanted and due, and let those begin whose log has answered."""
@@ -181,8 +184,7 @@ class DataPlane:
         """Leave a shard alone until the next target: only a person can mend it."""
         logger.critical("shard %d stops: %s", number, error)
         self._trouble(error)
-        self._holding.release(number)
-        self._stopped[number] = error
+        self._holding.stop(number, error)
 
     def _distribute(self, messages: list[Message]) -> None:
         for number, topic, error, run in runs(messages):
@@ -202,7 +204,7 @@ class DataPlane:
     def _advance(self, target: Target) -> None:
         """Fold a batch of each feed, while the commits of the feeds before it are under way."""
         self._has_more = False
-        for number, feed in list(self._feeds.items()):
+        for number, feed in self._holding.free():
             if feed.alignment.buffered and self._target is target:
                 self._try(number, partial(self._fold, target, number, feed))
         flights = self._land_all(target)
@@ -229,8 +231,11 @@ class DataPlane:
         flight.begin(self._trouble)
         flight.spent_ms = self._now_ms() - started_ms
 
-    def _land_all(self, target: Target) -> list[Flight]:
-        flights = self._flights.copy()
+    def _land_all(self, target: Target, *, waiting: bool = False) -> list[Flight]:
+        """Land all flights, but those that wait for their letters only where that is said."""
+        for number, flight in self._holding.waiting():
+            self._try(number, partial(flight.begin, self._trouble))
+        flights = {n: each for n, each in self._flights.items() if waiting or not each.is_waiting}
         for number, flight in flights.items():
             self._try(number, partial(self._land, target, number, flight))
         return list(flights.values())
@@ -246,7 +251,7 @@ class DataPlane:
     def _fire(self, target: Target) -> None:
         """Fire what is due, as much as may hold up events, while the commits before it are under way."""
         wall_ms = self._wall_ms()
-        for number, feed in list(self._feeds.items()):
+        for number, feed in self._holding.free():
             if is_due(self._shards[number], wall_ms) and self._target is target:
                 self._try(number, partial(self._fire_of, target, number, feed, wall_ms))
         self._land_all(target)
@@ -266,8 +271,7 @@ class DataPlane:
 
     def _look(self) -> None:
         """Look at shards at rest: what Redis has lost of theirs no commit would find out for hours."""
-        resting = {n: self._shards[n] for n, f in self._feeds.items() if not f.alignment.buffered}
-        for number, error in not_as_left(resting, self._beat).items():
+        for number, error in not_as_left(self._holding.resting(), self._beat).items():
             self._failed(number, error)
 
     def _try(self, number: int, work: Callable[[], None]) -> None:
@@ -293,8 +297,4 @@ class DataPlane:
 
     def observe(self) -> None:
         """Tell how the shards are, for metrics and probes."""
-        wall_ms = self._wall_ms()
-        lags = {number: feed.lag(self._consumer, wall_ms) for number, feed in self._feeds.items()}
-        idle = [n for n, lag in lags.items() if not any(each.records for each in lag.values())]
-        self._progress_ms.update(dict.fromkeys(idle, self._now_ms()))
-        self.statuses = statuses_of(self._held.shards, self._stopped, self._progress_ms, lags)
+        self.statuses = self._holding.observe(self._held.shards, self._wall_ms(), self._now_ms())

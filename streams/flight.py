@@ -1,7 +1,8 @@
 """The flight: a batch that is folded, with its commit under way.
 
 Promise   A commit that was begun is settled once: by reading its reply, or by committing it again.
-How       While Redis carries one shard's commit out, the thread folds for another.
+How       While Redis carries one shard's commit out, the thread folds for another. Where dead letters
+          are to be durable before, the flight waits for them, and the thread for nobody.
 Limits    One a shard.
 Not here  When a flight is to land (data_plane.py). What beginning and finishing do (shard.py).
 """
@@ -22,6 +23,7 @@ class Flight:
     records_count: int
     spent_ms: int = 0  # in its step and its commit, and not in those of other shards
     is_begun: bool = False
+    is_waiting: bool = False  # for what must be durable before the commit; `begin` again
 
     def begin(self, trouble: Trouble) -> None:
         """Send the commit; where that cannot be done now, `settle` does it.
@@ -30,9 +32,13 @@ class Flight:
             StoreError: It never can.
         """
         try:
+            self.is_waiting = not self.commit.prepare()
+            if self.is_waiting:
+                return
             self.commit.begin()
         except (StoreDownError, LogDownError) as error:
             trouble(error)
+            self.is_waiting = False
         else:
             self.is_begun = True
 

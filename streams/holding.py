@@ -11,6 +11,7 @@ from streams.errors import GapError, StoreError
 from streams.feed import Feed
 from streams.flight import Flight
 from streams.ownership import HeldShard, LogConsumer
+from streams.shard_status import ShardStatus, statuses_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,30 @@ class Holding:
     )  # by what only a person can mend
     progress_ms: dict[int, int] = field(default_factory=dict)
 
+    def free(self) -> list[tuple[int, Feed]]:
+        """The feeds of shards with no commit under way."""
+        return [each for each in self.feeds.items() if each[0] not in self.flights]
+
+    def waiting(self) -> list[tuple[int, Flight]]:
+        """The flights that cannot begin before their letters are there: in a millisecond or two."""
+        return [each for each in self.flights.items() if each[1].is_waiting]
+
+    def wake(self) -> None:
+        """Read on where reading was held back, and need not be any more."""
+        for feed in self.feeds.values():
+            feed.wake(self.consumer)
+
+    def resting(self) -> dict[int, HeldShard]:
+        """The shards that have nothing to fold."""
+        return {n: self.shards[n] for n, each in self.feeds.items() if not each.alignment.buffered}
+
+    def observe(self, wanted: frozenset[int], wall_ms: int, now_ms: int) -> tuple[ShardStatus, ...]:
+        """How the wanted shards are; whoever has nothing to read makes progress."""
+        lags = {number: feed.lag(self.consumer, wall_ms) for number, feed in self.feeds.items()}
+        idle = [n for n, lag in lags.items() if not any(each.records for each in lag.values())]
+        self.progress_ms.update(dict.fromkeys(idle, now_ms))
+        return statuses_of(wanted, self.stopped, self.progress_ms, lags)
+
     def release(self, number: int) -> None:
         """Let go of one shard."""
         self.flights.pop(number, None)
@@ -37,6 +62,11 @@ class Holding:
         shard = self.shards.pop(number, None)
         if shard is not None:
             shard.close()
+
+    def stop(self, number: int, error: StoreError | GapError) -> None:
+        """Let go of a shard that only a person can mend."""
+        self.release(number)
+        self.stopped[number] = error
 
     def drop(self) -> None:
         """Let go of all."""

@@ -1,20 +1,21 @@
 """Dead letters in Kafka: records that could not be folded, kept to be mended and sent again.
 
-Promise   `write` returns when the letters are on all in-sync replicas. Key, value, headers and record
-          time are those of the record; why and where from is in further headers.
-How       An idempotent producer, connected before there is a letter and flushed by the data plane's
-          thread. The names are those of Kafka's own dead letter queues (KIP-1191), with Connect's for
-          the error's class, and ours.
-Limits    FLUSH_SECONDS_MAX, then the same letters are written again: they may be there twice, and their
+Promise   Letters are there when they are on all in-sync replicas. Key, value, headers and record time
+          are those of the record; why and where from is in further headers.
+How       An idempotent producer, connected before there is a letter and asked by the data plane's
+          thread, which goes on with other shards while letters are on their way. The names are those
+          of Kafka's own dead letter queues (KIP-1191), with Connect's for the error's class, and ours.
+Limits    FLUSH_SECONDS_MAX, then the same letters are sent again: they may be there twice, and their
           source position tells. A record that is too large for the topic is cut to CUT_BYTES, and a
           header says so; one whose time the topic refuses is written with the time of now, and a header
           tells its own: neither must stop its shard for ever.
 Not here  Listing and replaying (dead_letters.py).
 """
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -36,6 +37,8 @@ BESIDE_ANOTHER: Final = -138  # librdkafka's: nothing is wrong with it, but with
 RECORDED: Final = OWN_PREFIX + "recorded-at-ms"  # which time the record had
 MENDS_MAX: Final = 3  # cut, given the time of now, and once for what went with others
 
+LATE: Final = "dead letters are not written: no answer in time"
+
 Header = tuple[str, str | bytes | None]
 
 
@@ -49,6 +52,29 @@ class Note:
     more: tuple[Header, ...] = ()  # headers
 
 
+Refused: TypeAlias = tuple[Note, KafkaError]
+
+
+@dataclass(slots=True)
+class Sending:
+    """Notes that a producer was given together, and what became of them so far."""
+
+    producer: Producer
+    left: int  # not answered
+    refused: list[Refused] = field(default_factory=list)
+
+    def flush(self) -> None:
+        """Wait for all answers.
+
+        Raises:
+            LogDownError: They did not come in time.
+        """
+        if self.left:
+            self.producer.flush(FLUSH_SECONDS_MAX)
+        if self.left:
+            raise LogDownError("delivery", LATE)
+
+
 class KafkaDeadLetters:
     """The port of shards whose log is Kafka. For one thread."""
 
@@ -57,50 +83,67 @@ class KafkaDeadLetters:
         # Made now, so that the first letter does not wait for a connection and an id: 0.2 s and more.
         self._producer: Producer | None = Producer(settings.producer())
 
-    def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Write the letters, and wait until they are durable.
+    def send(self, letters: Sequence[DeadLetter]) -> "OnTheirWay":
+        """Send the letters on their way.
 
         Raises:
-            LogDownError: They may not be; write them again.
+            LogDownError: They may not be; send them again.
         """
-        failed = self._send([Note(each, each.value, max(each.origin.at_ms, 0)) for each in letters])
+        notes = [Note(each, each.value, max(each.origin.at_ms, 0)) for each in letters]
+        return OnTheirWay(self, self._begin(notes))
+
+    def settle(self, failed: list[Refused]) -> None:
+        """Write those that were refused as they can be written, and wait until they are durable.
+
+        Raises:
+            LogDownError: They may not be; send all of them again.
+        """
         for _ in range(MENDS_MAX):
             mends = [mended(note, error.code()) for note, error in failed]
             notes = [note for note in mends if note is not None]
             if not notes or len(notes) < len(failed):
                 break
-            failed = self._send(notes)
+            failed = self._written(notes)
         if failed:
             raise LogDownError("delivery", f"a dead letter is not written: {failed[0][1]}")
 
-    def _send(self, notes: Sequence[Note]) -> list[tuple[Note, KafkaError]]:
-        """Produce and flush; return those that were refused."""
+    def _written(self, notes: Sequence[Note]) -> list[Refused]:
+        """Write notes; return those that were refused."""
         if not notes:
             return []
-        failed: list[tuple[Note, KafkaError]] = []
+        sending = self._begin(notes)
+        try:
+            sending.flush()
+        finally:
+            if sending.left or sending.refused:
+                self.give_up(sending.producer)
+        return sending.refused
+
+    def give_up(self, producer: Producer) -> None:
+        """Use another producer from now on: after an error it may be of no more use."""
+        if self._producer is producer:
+            self._producer = None
+
+    def _begin(self, notes: Sequence[Note]) -> Sending:
         if self._producer is None:
             self._producer = Producer(self._settings.producer())
-        producer, self._producer = self._producer, None  # after an error a new one: it may be fatal
+        sending = Sending(self._producer, len(notes))
         try:
             for note in notes:
-                self._produce(producer, note, failed)
+                self._produce(sending, note)
         except BufferError as error:
+            self.give_up(sending.producer)
             raise LogDownError("delivery", str(error)) from error
-        if producer.flush(FLUSH_SECONDS_MAX):
-            raise LogDownError("delivery", "dead letters are not written: no answer in time")
-        if not failed:
-            self._producer = producer
-        return failed
+        return sending
 
-    def _produce(
-        self, producer: Producer, note: Note, failed: list[tuple[Note, KafkaError]]
-    ) -> None:
+    def _produce(self, sending: Sending, note: Note) -> None:
         def report(error: KafkaError | None, _message: Message) -> None:
+            sending.left -= 1
             if error is not None:
-                failed.append((note, error))
+                sending.refused.append((note, error))
 
         try:
-            producer.produce(
+            sending.producer.produce(
                 self._settings.dead_letters,
                 value=note.value,
                 key=note.letter.origin.key,
@@ -109,7 +152,45 @@ class KafkaDeadLetters:
                 on_delivery=report,
             )
         except KafkaException as error:  # at once, for instance because it is too large for us
-            failed.append((note, error.args[0]))
+            sending.left -= 1
+            sending.refused.append((note, error.args[0]))
+
+
+class OnTheirWay:
+    """Letters that were sent together."""
+
+    def __init__(self, port: KafkaDeadLetters, sending: Sending) -> None:
+        self._port = port
+        self._sending = sending
+        self._until = time.monotonic() + FLUSH_SECONDS_MAX
+
+    def are_there(self) -> bool:
+        """Whether all are durable. What was refused is mended first, and waited for.
+
+        Raises:
+            LogDownError: Some may not be; send all of them again.
+        """
+        sending = self._sending
+        sending.producer.poll(0)
+        if sending.left and time.monotonic() < self._until:
+            return False
+        if sending.left:
+            self._port.give_up(sending.producer)
+            raise LogDownError("delivery", LATE)
+        refused, sending.refused = sending.refused, []
+        if refused:
+            self._port.give_up(sending.producer)
+            self._port.settle(refused)
+        return True
+
+    def wait(self) -> None:
+        """Return when all are durable. Raises as `are_there` does."""
+        try:
+            self._sending.flush()
+        except LogDownError:
+            self._port.give_up(self._sending.producer)
+            raise
+        self.are_there()
 
 
 def mended(note: Note, code: int) -> Note | None:

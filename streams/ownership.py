@@ -34,6 +34,9 @@ class Commit(Protocol):
     """What stores a step: in one call, or begun now and finished later."""
 
     def __call__(self) -> None: ...
+    def prepare(self) -> bool:
+        """Send ahead what must be durable first, and say whether it is; does not wait for it."""
+
     def begin(self) -> None: ...
     def finish(self) -> None: ...
 

@@ -1,6 +1,6 @@
 """Dead letters in the embedded log: records that could not be folded, kept to be mended.
 
-Promise   `write` returns when Redis has them. A letter may be there twice after a crash; topic,
+Promise   `send` returns when Redis has them. A letter may be there twice after a crash; topic,
           partition and position of its record tell.
 How       One entry of the stream `rapport:{p}:dlq` a letter, written before the commit that skips it.
 Limits    LETTERS_MAX a shard, about; then the oldest go.
@@ -16,6 +16,7 @@ from processors.batch import DeadLetter, Origin
 from streams.errors import DamagedError
 from streams.keys import Keys
 from streams.store import Command, Connection, checked, list_of, text_of
+from streams.work import ARRIVED, Letters
 
 LETTERS_MAX: Final = 10_000  # at 32 KB a record, 320 MB a shard at the very worst
 
@@ -29,8 +30,8 @@ class RedisDeadLetters:
         self._connection = connection
         self._letters_max = letters_max
 
-    def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Write the letters.
+    def send(self, letters: Sequence[DeadLetter]) -> Letters:
+        """Write the letters; they are there at once.
 
         Raises:
             StoreDownError: They may be written or not; write them again.
@@ -42,6 +43,7 @@ class RedisDeadLetters:
             commands.append(("XADD", key, *trim, "*", *_fields(letter)))
         for reply in self._connection.ask(commands):
             checked(reply)
+        return ARRIVED
 
 
 def read(

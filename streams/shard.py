@@ -75,7 +75,7 @@ class Shard:
         self.table = table  # rows in the layout of `engine`
         self._engines = engines
         self.outbox = Outbox(self.number)
-        self._ports = ports
+        self.ports = ports
         self._rows = rows
         self._watch = watch
         self._timers = timers
@@ -223,9 +223,7 @@ class Shard:
         """
         work.begun_ns = work.begun_ns or perf_counter_ns()
         # 1.
-        if work.dead and not work.are_letters_written:
-            self._ports.dead_letters.write(work.dead)
-            work.are_letters_written = True
+        work.prepare(wait=True)
         if work.entries and self._watch.in_doubt:
             self._pass_by()
         # 2.
@@ -257,10 +255,10 @@ class Shard:
         actions = work.outcome.actions
         if actions:
             self.outbox.add(self._fence.outbox, len(actions))
-            self._ports.committed(self.number, self._fence.outbox, actions)
+            self.ports.committed(self.number, self._fence.outbox, actions)
         self.outbox.follow(settled)
         assert work.begun_ns is not None, "begin comes before finish"
-        self._ports.stored(work, perf_counter_ns() - work.begun_ns)
+        self.ports.stored(work, perf_counter_ns() - work.begun_ns)
 
     def look(self) -> None:
         """See whether the shard is as we left it. While it is at rest no commit would find out.

@@ -5,9 +5,10 @@ Not here  Computing and committing it (shard.py).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from processors.batch import DeadLetter
+from streams.errors import StreamsError
 from streams.fence import Fence
 from streams.keys import Keys
 from streams.outbox import Committed, encode
@@ -18,15 +19,41 @@ if TYPE_CHECKING:
     from streams.shard import Shard  # which makes works
 
 
+class Letters(Protocol):
+    """Dead letters on their way."""
+
+    def are_there(self) -> bool:
+        """Whether they are as durable as a commit is; does not wait. Raises as `wait` does."""
+
+    def wait(self) -> None:
+        """Return when they are.
+
+        Raises:
+            StreamsError: They may not be; send them again.
+        """
+
+
 class DeadLetterPort(Protocol):
     """Where dead letters go. The same letter may come again after a crash; its origin tells."""
 
-    def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Return when the letters are as durable as a commit is.
+    def send(self, letters: Sequence[DeadLetter]) -> Letters:
+        """Send them on their way.
 
         Raises:
-            StreamsError: They may not be; write them again.
+            StreamsError: They may be on their way or not; send them again.
         """
+
+
+class _Arrived:
+    def are_there(self) -> bool:
+        return True
+
+    def wait(self) -> None:
+        """They are there."""
+
+
+ARRIVED: Final = _Arrived()
+"""What a port that waits itself answers."""
 
 
 @dataclass(slots=True)
@@ -41,12 +68,25 @@ class Work:
     entries: list[tuple[str, int]] = field(default_factory=list)  # the index of timers needs these
     fired_ms: list[int] = field(default_factory=list)  # when the timers were due that were stepped
     by_clock: bool = False  # these timers are all there is in it: their time has come
-    are_letters_written: bool = False
+    letters: Letters | None = None  # on their way, or there
     begun_ns: int | None = None  # when its first commit was begun, by the performance counter
 
     def __call__(self) -> None:
         """Raises as `Shard.commit` does."""
         self.shard.commit(self)
+
+    def prepare(self, *, wait: bool = False) -> bool:
+        """Send the dead letters on their way, once; whether they are there. Raises as `Shard.begin` does."""
+        if not self.dead:
+            return True
+        try:
+            self.letters = letters = self.letters or self.shard.ports.dead_letters.send(self.dead)
+            if wait:
+                letters.wait()
+            return letters.are_there()
+        except StreamsError:
+            self.letters = None  # they are sent again
+            raise
 
     def begin(self) -> None:
         """Raises as `Shard.begin` does."""

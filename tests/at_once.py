@@ -9,6 +9,10 @@ class AtOnce:
     """Does nothing when it is begun, and all of it when it is finished."""
 
     store: Callable[[], None]
+    are_letters_there: Callable[[], bool] = lambda: True
+
+    def prepare(self) -> bool:
+        return self.are_letters_there()
 
     def begin(self) -> None:
         """Nothing yet."""

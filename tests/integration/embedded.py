@@ -24,7 +24,7 @@ from streams.redis_log import RedisLog
 from streams.step import Engine
 from streams.store import StoreAddress
 from streams.store_async import AsyncConnection
-from streams.work import DeadLetterPort, Ports, Work
+from streams.work import ARRIVED, DeadLetterPort, Letters, Ports, Work
 
 PATIENCE_MS = 10_000
 WAIT_SECONDS_MAX = 10.0
@@ -70,8 +70,9 @@ class Recorder:
             lambda number, ours, found: self.rollbacks.append((number, ours, found)),
         )
 
-    def write(self, letters: Sequence[DeadLetter]) -> None:
+    def send(self, letters: Sequence[DeadLetter]) -> Letters:
         self.letters.extend(letters)
+        return ARRIVED
 
 
 def now_ms() -> int:

@@ -47,7 +47,7 @@ def letter(settings: KafkaSettings, value: bytes | None, position: int = 7) -> D
 def test_a_letter_is_put_back_with_key_headers_and_time(kafka: KafkaBroker) -> None:
     """What was mended upstream must be counted as if it had been right at once."""
     settings = made(kafka, "letters-")
-    KafkaDeadLetters(settings).write([letter(settings, b"{"), letter(settings, None, 8)])
+    KafkaDeadLetters(settings).send([letter(settings, b"{"), letter(settings, None, 8)]).wait()
     letters = KafkaLetters(settings)
     found = letters.waiting()
 
@@ -80,7 +80,7 @@ class KafkaSettingsOf(KafkaSettings):
 def test_replay_is_bounded_and_goes_on_where_it_stopped(kafka: KafkaBroker) -> None:
     """A million letters at once would be an outage of its own."""
     settings = made(kafka, "bounded-")
-    KafkaDeadLetters(settings).write([letter(settings, b"%d" % n, n) for n in range(10)])
+    KafkaDeadLetters(settings).send([letter(settings, b"%d" % n, n) for n in range(10)]).wait()
     letters = KafkaLetters(settings)
 
     assert [each.value for each in letters.waiting(3)] == [b"0", b"1", b"2"]
@@ -93,7 +93,7 @@ def test_a_record_too_large_for_the_topic_is_cut_and_not_put_back(kafka: KafkaBr
     """It must not stop its shard for ever, and half of it would be another record."""
     settings = made(kafka, "large-")
     port = KafkaDeadLetters(settings)
-    port.write([letter(settings, b"small"), letter(settings, b"x" * 3_000_000)])
+    port.send([letter(settings, b"small"), letter(settings, b"x" * 3_000_000)]).wait()
     letters = KafkaLetters(settings)
 
     assert [len(each.value or b"") for each in letters.waiting()] == [5, CUT_BYTES]
@@ -121,7 +121,7 @@ def test_a_record_whose_time_the_topic_refuses_is_kept_with_the_time_of_now(
         replace(good, origin=replace(good.origin, at_ms=ahead_ms), value=b"early")
         for _ in range(count)
     ]
-    KafkaDeadLetters(settings).write([good, *early])
+    KafkaDeadLetters(settings).send([good, *early]).wait()
     found = KafkaLetters(settings).waiting()
 
     assert sorted(each.value or b"" for each in found) == [b"early"] * count + [b"good"]
@@ -137,14 +137,14 @@ def test_letters_that_cannot_be_written_say_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("streams.kafka_dead_letters.FLUSH_SECONDS_MAX", 0.2)
 
     with pytest.raises(LogDownError, match="delivery"):
-        KafkaDeadLetters(settings).write([letter(settings, b"{")])
+        KafkaDeadLetters(settings).send([letter(settings, b"{")]).wait()
 
 
 def test_embedded_letters_go_back_to_their_shards_log(redis_server: RedisServer) -> None:
     """The same two commands must work on a laptop."""
     connection = Connection(StoreAddress.parse(redis_server.url))
     settings = KafkaSettings(("none",))
-    RedisDeadLetters(connection).write([letter(settings, b"%d" % n, n) for n in range(3)])
+    RedisDeadLetters(connection).send([letter(settings, b"%d" % n, n) for n in range(3)]).wait()
     letters = RedisLetters(connection, partitions=2)
 
     assert [each.value for each in letters.waiting(2)] == [b"0", b"1"]

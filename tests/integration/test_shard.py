@@ -285,7 +285,7 @@ def test_dead_letters_read_as_they_were_written(redis_server: RedisServer) -> No
         broken = Records(records.values, records.times_ms, lambda _index: origin)
         shard.step(broken, {"log": "1-0"})()
     with asking(redis_server) as connection:
-        RedisDeadLetters(connection).write(recorder.letters)
+        RedisDeadLetters(connection).send(recorder.letters).wait()
         found = read(connection, 0, "0-0", 10)
 
     assert [letter for _, letter in found] == recorder.letters

@@ -24,7 +24,7 @@ from streams.receipts_redis import RedisReceipts
 from streams.relay import Relay
 from streams.step import Engine
 from streams.store import StoreAddress
-from streams.work import Ports, Work
+from streams.work import ARRIVED, Letters, Ports, Work
 from tests.simulation.chance import Chance
 from tests.simulation.memory_receiver import MemoryReceiver
 from tests.simulation.shop import TOPICS, Shop
@@ -153,7 +153,7 @@ class Process:
 
     # ---- the ports
 
-    def write(self, letters: Sequence[DeadLetter]) -> None:
+    def send(self, letters: Sequence[DeadLetter]) -> Letters:
         """Dead letters, as DeadLetterPort has it."""
         wire, chance = self.around.wire, self.around.chance
         fault = chance.at(chance.call)
@@ -168,6 +168,7 @@ class Process:
             wire.crash(self)
         if fault == "lost reply":
             raise StoreDownError("connection", fault)
+        return ARRIVED
 
     def _rolled_back(self, number: int, ours: Fence, found: Fence | None) -> None:
         self.around.rollbacks_told += 1

@@ -22,7 +22,7 @@ from streams.receipts import is_settled
 from streams.shard import Shard
 from streams.store import Command, Reply
 from streams.timers import Timers
-from streams.work import Work
+from streams.work import ARRIVED, Work
 from tests.simulation.memory_redis import Session
 
 Patch = Callable[[ExitStack], object]
@@ -77,13 +77,13 @@ def _letters_after(stack: ExitStack) -> None:
     begin, finish = Shard.begin, Shard.finish
 
     def without(one: Shard, work: Work) -> None:
-        work.are_letters_written = True
+        work.letters = ARRIVED
         begin(one, work)
 
     def then(one: Shard, work: Work) -> None:
         finish(one, work)
         if work.dead:
-            one._ports.dead_letters.write(work.dead)
+            one.ports.dead_letters.send(work.dead)
 
     stack.enter_context(patch.object(Shard, "begin", without))
     stack.enter_context(patch.object(Shard, "finish", then))

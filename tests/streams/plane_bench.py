@@ -29,6 +29,7 @@ class Store:
     timers: dict[int, list[int]] = field(default_factory=dict)  # by shard, when they are due
     fired: list[int] = field(default_factory=list)
     full: set[int] = field(default_factory=set)
+    poisoned: set[int] = field(default_factory=set)  # shards whose dead letters are on their way
     on_commit: Callable[[int], None] = lambda _number: None
 
     def claim(self, number: int, generation: int, forced: bool) -> "MemoryShard":
@@ -73,7 +74,7 @@ class MemoryShard:
             self.store.folded.setdefault(self.number, []).extend(values)
             self.store.fences[self.number] = self.left = dict(offsets)
 
-        return AtOnce(commit)
+        return AtOnce(commit, lambda: self.number not in self.store.poisoned)
 
     @property
     def due_ms(self) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Producer
 
 from processors.batch import DeadLetter, Origin
 from streams.errors import LogDownError
@@ -14,23 +14,28 @@ from streams.kafka_dead_letters import (
     RECORDED,
     KafkaDeadLetters,
     Note,
+    Sending,
     headers_of,
 )
 from streams.kafka_settings import KafkaSettings
+
+PLAIN = KafkaSettings(("127.0.0.1:1",))
 
 
 class ScriptedDeadLetters(KafkaDeadLetters):
     """Refuses as told, by the order of the notes; empty: takes them."""
 
     def __init__(self, *refusals: tuple[int, ...]) -> None:
-        super().__init__(KafkaSettings(("127.0.0.1:1",)))
+        super().__init__(PLAIN)
         self.sent: list[Sequence[Note]] = []
         self._refusals = list(refusals)
 
-    def _send(self, notes: Sequence[Note]) -> list[tuple[Note, KafkaError]]:
+    def _begin(self, notes: Sequence[Note]) -> Sending:
         self.sent.append(notes)
         codes = self._refusals.pop(0) if self._refusals else ()
-        return [(note, KafkaError(code)) for note, code in zip(notes, codes, strict=False) if code]
+        answers = zip(notes, codes, strict=False)
+        refused = [(note, KafkaError(code)) for note, code in answers if code]
+        return Sending(Producer(PLAIN.producer()), 0, refused)
 
 
 def letter(headers: tuple[tuple[str, bytes], ...] = (), at_byte: int | None = 3) -> DeadLetter:
@@ -69,7 +74,7 @@ def test_a_record_that_fails_again_is_told_as_it_is_now() -> None:
 def test_a_letter_whose_time_is_refused_is_written_with_the_time_of_now() -> None:
     """Its shard would stand for ever: the record's time never becomes another."""
     port = ScriptedDeadLetters((KafkaError.INVALID_TIMESTAMP, BESIDE_ANOTHER))
-    port.write([letter(), letter()])
+    port.send([letter(), letter()]).wait()
 
     first, again = port.sent
     assert [note.at_ms for note in first] == [5, 5]
@@ -82,7 +87,7 @@ def test_a_letter_with_two_faults_is_mended_of_both() -> None:
     large = DeadLetter(origin, b"x" * (CUT_BYTES + 1), "too_large", "", "", None)
     codes = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP)
     port = ScriptedDeadLetters(*((code,) for code in codes))
-    port.write([large])
+    port.send([large]).wait()
 
     note = port.sent[-1][0]
     assert note.value == b"x" * CUT_BYTES
@@ -95,4 +100,4 @@ def test_a_letter_with_two_faults_is_mended_of_both() -> None:
 def test_what_cannot_be_mended_is_told_to_who_waits(codes: tuple[int, ...]) -> None:
     """Without an end, one letter would hold the thread of all shards."""
     with pytest.raises(LogDownError):
-        ScriptedDeadLetters(*((code,) for code in codes)).write([letter()])
+        ScriptedDeadLetters(*((code,) for code in codes)).send([letter()]).wait()
