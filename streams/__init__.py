@@ -142,6 +142,7 @@ rule_case_keys      the keys of test files, and the places of mistakes
 rule_coverage       what tests have shown of rules and their clauses
 foretold            how well fires foretell an outcome
 ranking             how well scores put what is bad in front
+figures             figures of a judgement, beside published ones and bars
 
 What operators see:
 

@@ -18,6 +18,7 @@ from streams.commands.dlq import dlq
 from streams.commands.doctor import doctor
 from streams.commands.endpoints import endpoints
 from streams.commands.ingest import ingest
+from streams.commands.judge import judge
 from streams.commands.options import DISTRIBUTION, Problems, UsageError
 from streams.commands.replay import replay
 from streams.commands.rules import rules
@@ -58,6 +59,6 @@ def main() -> None:
 for each in (
     *(up, worker, gateway, relay),
     *(ingest, replay, customer, why, rules),
-    *(topics, dlq, endpoints, schema, doctor, bench),
+    *(topics, dlq, endpoints, judge, schema, doctor, bench),
 ):
     main.add_command(each)

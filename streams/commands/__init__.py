@@ -20,10 +20,13 @@ rules_lift      what acting on a rule is worth
 topics          Kafka's topics made and measured
 dlq             what failed for good, listed and tried again
 endpoints       how receivers are, and those that were disabled, used again
+judge           our scores over public data, beside published figures
+judge_nab       anomalies of a series, by the Numenta Anomaly Benchmark
 schema          the JSON Schema of an event
 doctor          whether all that is needed fits together
 bench           the benchmarks
 options         options that are settings, and printed forms
+figures         what judgements share: options, and how figures are told
 cluster         the Kafka cluster that settings mean
 history         a file, a query or Kafka, for what runs over a history
 store           the Redis of a running Rapport

@@ -13,7 +13,7 @@ from streams.cli import main
 
 COMMANDS = (
     *("up", "worker", "gateway", "relay", "ingest", "replay", "customer", "why", "rules"),
-    *("topics", "dlq", "endpoints", "schema", "doctor", "bench"),
+    *("topics", "dlq", "endpoints", "judge", "schema", "doctor", "bench"),
 )
 GOOD = """
 [rule.first-order]
