@@ -35,6 +35,7 @@ PROMISED: Final[Mapping[str, int | None]] = {
     "reloads": 500,
     "simulation": 5_000,
     "soak": None,
+    "timers": 100,
 }
 
 

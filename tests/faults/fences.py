@@ -46,11 +46,13 @@ class Action:
     customer: str
     rule: str
     cause: str
+    entry: tuple[int, int]
+    """Shard, and sequence in its outbox."""
 
 
 def fence_writes(server: RedisServer) -> Iterator[tuple[int, Fence]]:
     """Each fence that was written, with the number of its shard."""
-    for number, kind, value in _writes(server):
+    for number, kind, _, value in _writes(server):
         if kind == "fence":
             yield number, msgspec.json.decode(value, type=Fence)
 
@@ -58,22 +60,25 @@ def fence_writes(server: RedisServer) -> Iterator[tuple[int, Fence]]:
 def actions_written(server: RedisServer) -> list[Action]:
     """Each action that was put into an outbox; relays delete what they have settled."""
     return [
-        Action(each["id"], each["customer_id"], each["rule"], each["cause"])
-        for _, kind, value in _writes(server)
+        Action(
+            *(each["id"], each["customer_id"], each["rule"], each["cause"]),
+            entry=(number, int(sequence)),
+        )
+        for number, kind, sequence, value in _writes(server)
         if kind == "outbox"
         for each in msgspec.json.decode(value)
     ]
 
 
-def _writes(server: RedisServer) -> Iterator[tuple[int, str, bytes]]:
-    """Shard, kind of key and value of each pair that a commit or a claim has set."""
+def _writes(server: RedisServer) -> Iterator[tuple[int, str, str, bytes]]:
+    """Shard, kind and rest of the key, and value of each pair that a commit or a claim has set."""
     for command in _commands(server):
         if command[0].upper() != b"MSET":
             continue
         for key, value in zip(command[1::2], command[2::2], strict=True):
             named = KEY.fullmatch(key.decode(errors="replace"))
             if named is not None:
-                yield int(named[1]), named[2], value
+                yield int(named[1]), named[2], named[3], value
 
 
 def _commands(server: RedisServer) -> Iterator[list[bytes]]:

@@ -43,6 +43,8 @@ class Installed(Rig):
     """Further lines of the settings."""
     remembers: int = 1
     """Event ids of each customer."""
+    command: tuple[str | Path, ...] = (COMMAND,)
+    """Rapport's command line, or one that is like it."""
     ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,7 +73,7 @@ class Installed(Rig):
             self.logs[name] = (self.folder / f"{name}.log").open("ab")
         self.ports[name] = free_port()
         self.workers[name] = subprocess.Popen(
-            [COMMAND, "worker", "--http", f"127.0.0.1:{self.ports[name]}", *options],
+            [*self.command, "worker", "--http", f"127.0.0.1:{self.ports[name]}", *options],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=self.logs[name],
@@ -155,10 +157,17 @@ def installed(
     rules: bytes = RULES,
     more: str = "",
     remembers: int = 1,
+    command: tuple[str | Path, ...] = (COMMAND,),
 ) -> Iterator[Installed]:
     """A group without workers yet."""
     folder.mkdir(parents=True)
-    made = Installed(broker, redis, folder, prefix, rules=rules, more=more, remembers=remembers)
+    made = Installed(
+        *(broker, redis, folder, prefix),
+        rules=rules,
+        more=more,
+        remembers=remembers,
+        command=command,
+    )
     try:
         yield made
     finally:
