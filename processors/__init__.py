@@ -46,6 +46,16 @@ health         what health means: components and signals to asks and tables
 anomaly        what is unusual for this customer: detectors to asks and tables
 models/        the default model
 
+What foretells churn and value, before any model file:
+
+order_days     when each customer ordered, and what a model of churn sees of that at a cut
+log_gamma      the logarithm of the gamma function, for arrays
+pareto_nbd     churn where a customer is lost at any time: likelihood, P(alive), orders to come
+mbg_cnbd       churn where he is lost at an order, with a rhythm or without; BG/NBD is one of these
+gamma_gamma    what a customer spends on an order
+descent        the lowest point of a smooth function within bounds
+btyd_fit       those models fitted to order days
+
 What all kernels are made with:
 
 compiled       the one place where we meet the numba compiler
