@@ -31,6 +31,7 @@ PRIOR: Final = 0.05
 CUSTOMERS_MIN: Final = 50  # below, four parameters say nothing
 REPEATERS_MIN: Final = 10
 WIDE: Final = 1e6  # how far from its centre a parameter may go when it is free
+RUNAWAY: Final = 100.0  # so far away it has gone because more is always better
 STARTS: Final = (1.0, 3.0, 0.3)  # of the centre, for the parameters of time
 Bound = tuple[float, float]
 
@@ -182,7 +183,7 @@ def _best(
             + (", or fit within bounds" if free else "; the scores go on with the model in force")
         )
     best = min(settled, key=lambda each: each.value)
-    if free and bool(((best.at <= low) | (best.at >= high)).any()):
+    if free and np.abs(best.at - middle).max() > np.log(RUNAWAY):
         raise FitError(f"{name} has no best parameters on these data: fit within bounds")
     return best
 

@@ -29,3 +29,21 @@ def average_precision(scores: Sequence[float], are_bad: Sequence[bool]) -> float
     precision = found[last] / (last + 1)
     gained = np.diff(np.concatenate([[0], found[last]])) / total
     return round(float((precision * gained).sum()), 4)
+
+
+def area_under_curve(scores: Sequence[float], are_bad: Sequence[bool]) -> float | None:
+    """The chance that a bad one scores above a good one, ties counted half; None where either is missing.
+
+    >>> area_under_curve([3, 2, 1, 0], [True, False, True, False])
+    0.75
+    >>> area_under_curve([1, 1], [True, False])
+    0.5
+    """
+    bad = np.array(are_bad, dtype=np.bool_)
+    bads, goods = int(bad.sum()), int((~bad).sum())
+    if not bads or not goods:
+        return None
+    scored = np.array(scores, dtype=np.float64)
+    _, places, counts = np.unique(scored, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[places]
+    return float((ranks[bad].sum() - bads * (bads + 1) / 2.0) / (bads * goods))

@@ -22,6 +22,7 @@ dlq             what failed for good, listed and tried again
 endpoints       how receivers are, and those that were disabled, used again
 judge           our scores over public data, beside published figures
 judge_nab       anomalies of a series, by the Numenta Anomaly Benchmark
+judge_btyd      churn and value, by CDNOW
 schema          the JSON Schema of an event
 doctor          whether all that is needed fits together
 bench           the benchmarks

@@ -6,6 +6,7 @@ Not here  The judgements (judge_*.py); their options and output (figures.py).
 
 import click
 
+from streams.commands.judge_btyd import btyd
 from streams.commands.judge_nab import nab
 
 
@@ -17,5 +18,5 @@ def judge() -> None:
     """
 
 
-for each in (nab,):
+for each in (nab, btyd):
     judge.add_command(each)
