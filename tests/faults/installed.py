@@ -158,6 +158,7 @@ def installed(
     more: str = "",
     remembers: int = 1,
     command: tuple[str | Path, ...] = (COMMAND,),
+    session_timeout_ms: int = 2_000,
 ) -> Iterator[Installed]:
     """A group without workers yet."""
     folder.mkdir(parents=True)
@@ -167,6 +168,7 @@ def installed(
         more=more,
         remembers=remembers,
         command=command,
+        session_timeout_ms=session_timeout_ms,
     )
     try:
         yield made
