@@ -1,7 +1,8 @@
 """The web application: ingest, what others read, probes and metrics, over HTTP.
 
 Promise   Every answer is JSON (an error is a problem, see problem.py) except that of /metrics. What
-          this process has no port for has no route.
+          this process has no port for has no route. What is no HTTP at all is refused with 400 in plain
+          words, and is no line in the log.
 How       aiohttp; handlers are thin: a port answers, the handler writes it down.
 Limits    ACTIONS_LISTED_MAX actions an answer; CONNECTIONS_MAX connections; bodies see intake.py.
 Not here  Ingest (intake.py). Customers, actions and why (web_reading.py). Rules (web_rules.py). Who
@@ -30,6 +31,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from streams.access import guard
@@ -107,6 +109,7 @@ async def serve(made: web.Application, address: Address) -> tuple[web.AppRunner,
     runner = web.AppRunner(
         made,
         access_log=None,
+        logger=_Noted(logging.getLogger("aiohttp.server"), {}),
         auto_decompress=False,  # intake.py does, within its bounds
         shutdown_timeout=SHUTDOWN_SECONDS_MAX,
         keepalive_timeout=IDLE_SECONDS_MAX,  # it runs from the first moment of a connection
@@ -118,6 +121,14 @@ async def serve(made: web.Application, address: Address) -> tuple[web.AppRunner,
         await runner.cleanup()
         raise
     return runner, Address(address.host, runner.addresses[0][1])
+
+
+class _Noted(logging.LoggerAdapter[logging.Logger]):
+    """Else each caller who talks nonsense would write a trace into our log, as often as it likes."""
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  as logging has it
+        is_theirs = isinstance(kwargs.get("exc_info"), HttpProcessingError)
+        (self.debug if is_theirs else self.error)(msg, *args, **kwargs)
 
 
 class _Site(web.TCPSite):
