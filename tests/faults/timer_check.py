@@ -29,7 +29,9 @@ from tests.faults.timer_rules import DELAY_MS_MAX, Happening, Person
 
 # An event that comes to the log nearer to a timer than this may be fetched after it.
 NEAR_MS: Final = GUARD_MS - 200
-UNCLEAR_SHARE_MAX: Final = 0.25
+UNCLEAR_SHARE_MAX: Final = 0.05
+# A shard whose owner was killed is silent for some 7 s. Beyond this nobody was looking for what is due.
+LATE_MS_P99_MAX: Final = 30_000
 
 Cause = tuple[str, str, str]
 """Customer, rule, and event or timer."""
@@ -154,6 +156,9 @@ def checked(
         wrong.append(f"Of {unseen} actions nobody has seen when they were stored.")
     if unclear_share > UNCLEAR_SHARE_MAX:
         wrong.append(f"Of {unclear_share:.0%} of all customers it is not clear what must be.")
+    late_ms_p99 = p99(late_ms) or 0.0
+    if late_ms_p99 > LATE_MS_P99_MAX:
+        wrong.append(f"Timers were decided up to {late_ms_p99:.0f} ms after their time.")
     if not (wanted.held_back and wanted.broken and wanted.in_silence):
         wrong.append(
             "No cap held, or no event broke, or silence set off nothing: this shows little."
@@ -174,7 +179,7 @@ def checked(
             "before_their_time": len(early),
             "unclear_customers": len(wanted.unclear),
             "customers": len(wanted.events),
-            "late_ms_p99": p99(late_ms) or 0.0,
+            "late_ms_p99": late_ms_p99,
         },
     )
 
