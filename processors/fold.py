@@ -28,6 +28,8 @@ from processors.tables import (
     FOLD_BODY,
     FOLD_HALF_LIFE,
     FOLD_KIND,
+    FOLD_MEMO_FIRST,
+    FOLD_MEMOS,
     FOLD_SIZE,
     FOLD_VALUE,
     FOLD_WHERE,
@@ -159,12 +161,14 @@ def update(
 
 
 @compiled(
-    "void(f8[:, ::1], i8[:, ::1], f8[:, ::1], i8[::1], i8[::1], i8[::1], i8[:, ::1], i8[:, ::1],"
-    " i8[:, ::1], i8[:, ::1], i8, i8, i8[::1], i8[::1], i8)"
+    "void(f8[:, ::1], i8[:, ::1], f8[:, ::1], i8[:, ::1], f8[:, ::1], i8[::1], i8[::1], i8[::1],"
+    " i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[:, ::1], i8, i8, i8[::1], i8[::1], i8)"
 )
 def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a batch takes all that it needs
     rows: Floats,
     whole_rows: Integers,
+    memos: Floats,
+    whole_memos: Integers,
     registers: Floats,
     slots: Integers,
     times_ms: Integers,
@@ -183,6 +187,8 @@ def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a ba
 
     Args:
         rows: shape (slots, words); `whole_rows` is the same memory as int64.
+        memos: shape (slots, twice the readings that are kept in mind), as `read_all` has them;
+            `whole_memos` is the same memory as int64.
         registers: shape (registers, at least count): event registers are read, readings written.
             Readings of an event that is not admitted are left as they were: never look at them.
         slots: row of each event. `times_ms`, `id_hashes`: its time and the hash of its id, or TIMER.
@@ -192,20 +198,22 @@ def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a ba
     for i in range(count):
         row = rows[slots[i]]
         whole = whole_rows[slots[i]]
+        memo = memos[slots[i]]
+        whole_memo = whole_memos[slots[i]]
         at_ms = times_ms[i]
         now = max(whole[NEWEST], whole[CLOCK])
         if id_hashes[i] == TIMER:
             status[i] = ADMITTED
             now_ms[i] = whole[CLOCK] = max(now, at_ms)
-            read_all(row, whole, before, windows, registers, i, now_ms[i])
-            read_all(row, whole, after, windows, registers, i, now_ms[i])
+            read_all(row, whole, memo, whole_memo, before, windows, registers, i, now_ms[i])
+            read_all(row, whole, memo, whole_memo, after, windows, registers, i, now_ms[i])
             continue
         status[i] = admit(whole, at_ms, id_hashes[i], duplicates_kept, lateness_ms)
         if status[i] != ADMITTED:
             now_ms[i] = now
             continue
         now_ms[i] = now = max(now, at_ms)
-        read_all(row, whole, before, windows, registers, i, now)
+        read_all(row, whole, memo, whole_memo, before, windows, registers, i, now)
         whole[NEWEST] = max(whole[NEWEST], at_ms)
         whole[FIRST] = at_ms if whole[EVENTS] == 0 else min(whole[FIRST], at_ms)
         whole[EVENTS] += 1
@@ -214,4 +222,7 @@ def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a ba
                 value = 1.0 if folds[k, FOLD_VALUE] < 0 else registers[folds[k, FOLD_VALUE], i]
                 if not math.isnan(value):
                     update(row, whole, folds, k, windows, at_ms, value)
-        read_all(row, whole, after, windows, registers, i, now)
+                    first = folds[k, FOLD_MEMO_FIRST]
+                    for place in range(first, first + folds[k, FOLD_MEMOS]):
+                        whole_memo[2 * place + 1] = 0
+        read_all(row, whole, memo, whole_memo, after, windows, registers, i, now)

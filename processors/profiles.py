@@ -2,8 +2,9 @@
 
 Promise   A row that is here is the newest state; what was dropped is in the store, because rows are only
           dropped between batches, after the commit.
-How       One matrix of 8-byte words, a dictionary customer -> slot, and for each slot the last batch that
-          touched it; when full, the quarter that was touched longest ago is dropped.
+How       One matrix of 8-byte words, one of what readings keep in mind (readings.py), a dictionary
+          customer -> slot, and for each slot the last batch that touched it; when full, the quarter
+          that was touched longest ago is dropped.
 Limits    `bytes_max` of rows a table, but always room for one whole batch.
 Not here  Loading and storing (streams/shard.py). What stands in a row (tables.py).
 """
@@ -20,21 +21,29 @@ from processors.layout import Layout, fingerprint_of, migrate, unpack
 TABLE_BYTES_MAX: Final = 128 * 1024 * 1024
 _SLOTS_AT_FIRST: Final = 256
 
+Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
 class Table:
     """The rows of one shard; single-threaded, like the shard."""
 
-    def __init__(self, layout: Layout, bytes_max: int = TABLE_BYTES_MAX) -> None:
-        """Make an empty table of rows of this layout."""
+    def __init__(
+        self, layout: Layout, bytes_max: int = TABLE_BYTES_MAX, memos_count: int = 0
+    ) -> None:
+        """Make an empty table of rows of this layout, for a plan that keeps so many readings in mind."""
         self.layout = layout
+        self._memos_count = memos_count
         self._bytes_max = bytes_max
         self._slots_max = self._most()
         self.forget()
 
+    @property
+    def _words(self) -> int:
+        return self.layout.words + 2 * self._memos_count
+
     def _most(self) -> int:
-        return max(2 * RECORDS_MAX, self._bytes_max // (8 * self.layout.words))
+        return max(2 * RECORDS_MAX, self._bytes_max // (8 * self._words))
 
     def forget(self) -> None:
         """Drop everything: somebody else may have written since."""
@@ -48,6 +57,17 @@ class Table:
     def _allocate(self, slots: int) -> None:
         self.whole_rows = np.zeros((slots, self.layout.words), dtype=np.int64)
         self.rows = self.whole_rows.view(np.float64)
+        self.forget_memos()
+
+    def forget_memos(self) -> None:
+        """Take all readings anew: what is kept in mind stands until the time zero."""
+        self.whole_memos = np.zeros((len(self.whole_rows), 2 * self._memos_count), dtype=np.int64)
+        self.memos = self.whole_memos.view(np.float64)
+
+    @property
+    def matrices(self) -> tuple[Floats, Integers, Floats, Integers]:
+        """Rows, and what is kept in mind, each as floats and as integers: as `fold_events` takes them."""
+        return self.rows, self.whole_rows, self.memos, self.whole_memos
 
     def __len__(self) -> int:
         """How many customers are here."""
@@ -106,6 +126,7 @@ class Table:
             if row is None and blob is not None
         ]
         self.whole_rows[slots] = 0
+        self.whole_memos[slots] = 0
         if ours:
             try:
                 unpack(
@@ -163,15 +184,17 @@ class Table:
                 self._free.append(slot)
         assert wanted <= len(self._free), "a table has room for two whole batches"
 
-    def migrate(self, layout: Layout) -> None:
+    def migrate(self, layout: Layout, memos_count: int = 0) -> None:
         """Move all rows at once into another layout: what has the same name and width is kept.
 
         To be called when all rows are stored: of wider rows fewer may fit, and then all are dropped.
         """
         old, self.layout = self.layout, layout
+        self._memos_count = memos_count
         self._slots_max = self._most()
         if len(self._id_of) > self._slots_max:
             self.forget()
             return
         self.whole_rows = migrate(old, layout, self.whole_rows)
         self.rows = self.whole_rows.view(np.float64)
+        self.forget_memos()

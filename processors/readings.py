@@ -1,7 +1,9 @@
 """Readings: an aggregate's columns as one number, at a given moment.
 
 Promise   A reading changes nothing, and is NaN exactly where there is nothing to read.
-How       One kernel over the table of readings, by kind.
+How       One kernel over the table of readings, by kind. What changes only when an event comes or the
+          oldest one leaves its window is kept in mind beside the row, with the time until which it
+          stands: most windows of a customer stand still at most events.
 Limits    `now` is never before the newest event in the row.
 Not here  Updating (fold.py); windows (windows.py); what the kinds promise (aggregate.py).
 """
@@ -19,13 +21,14 @@ from processors.tables import (
     READ_EMPTY,
     READ_HALF_LIFE,
     READ_KIND,
+    READ_MEMO,
     READ_READING,
     READ_SIZE,
     READ_TARGET,
     READ_VALUE,
     READ_WINDOW_MS,
 )
-from processors.windows import read_window
+from processors.windows import FOREVER_MS, read_window
 
 _DECAY = int(AggregateKind.DECAY)
 _EVENTS = int(AggregateKind.EVENTS)
@@ -53,17 +56,24 @@ def read_moments(row: Floats, reading: int, at: int, value: float) -> float:
     return deviation if reading == _DEVIATION else (value - row[at + 2]) / deviation
 
 
-@compiled("f8(i8[::1], i8, i8, i8, i8)")
-def read_distinct(whole: Integers, at: int, buckets: int, window_ms: int, now_ms: int) -> float:
-    """Linear counting: -m ln(share of the m buckets that were not hit in the window)."""
+@compiled("Tuple((f8, i8))(i8[::1], i8, i8, i8, i8)")
+def read_distinct(
+    whole: Integers, at: int, buckets: int, window_ms: int, now_ms: int
+) -> tuple[float, int]:
+    """Linear counting: -m ln(share of the m buckets that were not hit in the window).
+
+    And the `now` until which that stays so, when no event comes.
+    """
     start = now_ms - window_ms if window_ms > 0 else 0
     empty = 0
+    oldest = FOREVER_MS
     for k in range(at, at + buckets):
         if whole[k] <= start:
             empty += 1
-    if empty == 0:
-        return buckets * math.log(buckets)
-    return buckets * math.log(buckets / empty)
+        else:
+            oldest = min(oldest, whole[k])
+    until = oldest + window_ms if window_ms > 0 and oldest < FOREVER_MS else FOREVER_MS
+    return buckets * math.log(buckets / max(empty, 1)), until
 
 
 @compiled("f8(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], f8, i8)")
@@ -81,7 +91,7 @@ def read_one(
     reading = reads[read, READ_READING]
     at = reads[read, READ_AT]
     if kind == _EVENTS:
-        return read_window(row, whole, reads, read, windows, now_ms)
+        return read_window(row, whole, reads, read, windows, now_ms)[0]
     if kind == _DECAY:
         return float(row[at + 1] * 2.0 ** ((whole[at] - now_ms) / reads[read, READ_HALF_LIFE]))
     if kind == _TOTAL:
@@ -99,23 +109,51 @@ def read_one(
             reads[read, READ_SIZE],
             reads[read, READ_WINDOW_MS],
             now_ms,
-        )
+        )[0]
     return float(now_ms - whole[at]) if reading == _SINCE else float(row[at + 1])
 
 
-@compiled("void(f8[::1], i8[::1], i8[:, ::1], i8[:, ::1], f8[:, ::1], i8, i8)")
+@compiled("Tuple((f8, i8))(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8)")
+def read_lasting(
+    row: Floats, whole: Integers, reads: Integers, read: int, windows: Integers, now_ms: int
+) -> tuple[float, int]:
+    """A reading that is kept in mind, and until when it stays as it is when no event comes."""
+    if whole[reads[read, READ_AT]] == 0:
+        return (math.nan if reads[read, READ_EMPTY] else 0.0), FOREVER_MS
+    if reads[read, READ_KIND] == _EVENTS:
+        return read_window(row, whole, reads, read, windows, now_ms)
+    body, size = reads[read, READ_BODY], reads[read, READ_SIZE]
+    return read_distinct(whole, body, size, reads[read, READ_WINDOW_MS], now_ms)
+
+
+@compiled("void(f8[::1], i8[::1], f8[::1], i8[::1], i8[:, ::1], i8[:, ::1], f8[:, ::1], i8, i8)")
 def read_all(
     row: Floats,
     whole: Integers,
+    memo: Floats,
+    whole_memo: Integers,
     reads: Integers,
     windows: Integers,
     registers: Floats,
     event: int,
     now_ms: int,
 ) -> None:
-    """Fill the target registers of all readings for one event."""
+    """Fill the target registers of all readings for one event.
+
+    Args:
+        memo: two words for each reading that is kept in mind: its value, and, in `whole_memo`, which is
+            the same memory, the `now` until which that stands.
+    """
     for k in range(reads.shape[0]):
         target = reads[k, READ_TARGET]
+        place = 2 * reads[k, READ_MEMO]
+        if place >= 0:
+            if whole_memo[place + 1] <= now_ms:
+                memo[place], whole_memo[place + 1] = read_lasting(
+                    row, whole, reads, k, windows, now_ms
+                )
+            registers[target, event] = memo[place]
+            continue
         if whole[reads[k, READ_AT]] == 0:  # true for most readings of most customers
             registers[target, event] = math.nan if reads[k, READ_EMPTY] else 0.0
             continue

@@ -37,12 +37,12 @@ NEWEST, FIRST, EVENTS, CLOCK, DUE, WAIT, RECENT_IDS = 0, 1, 2, 3, 4, 5, 6
 
 # Columns of `Plan.folds`, one row an aggregate.
 FOLD_KIND, FOLD_WHERE, FOLD_VALUE, FOLD_AT, FOLD_BODY, FOLD_SIZE = 0, 1, 2, 3, 4, 5
-FOLD_WINDOW_FIRST, FOLD_WINDOWS, FOLD_HALF_LIFE = 6, 7, 8
+FOLD_WINDOW_FIRST, FOLD_WINDOWS, FOLD_HALF_LIFE, FOLD_MEMO_FIRST, FOLD_MEMOS = 6, 7, 8, 9, 10
 # Columns of `Plan.windows`, one row a window of an EVENTS aggregate.
 WINDOW_MS, WINDOW_AT, WINDOW_BODY, WINDOW_PARTS = 0, 1, 2, 3
 # Columns of `Plan.before` and `Plan.after`, one row a reading.
 READ_KIND, READ_READING, READ_AT, READ_BODY, READ_SIZE, READ_WINDOW = 0, 1, 2, 3, 4, 5
-READ_WINDOW_MS, READ_TARGET, READ_VALUE, READ_HALF_LIFE, READ_EMPTY = 6, 7, 8, 9, 10
+READ_WINDOW_MS, READ_TARGET, READ_VALUE, READ_HALF_LIFE, READ_EMPTY, READ_MEMO = 6, 7, 8, 9, 10, 11
 # Columns of `Plan.averages`.
 AVERAGE_SOURCE, AVERAGE_TARGET, AVERAGE_AT, AVERAGE_HALF_LIFE = 0, 1, 2, 3
 AVERAGE_WORDS: Final = 3  # at, average, newest source
@@ -63,6 +63,7 @@ class Plan:
     before: npt.NDArray[np.int64]
     after: npt.NDArray[np.int64]
     averages: npt.NDArray[np.int64]
+    memos: int  # readings that are kept in mind (readings.py)
     bodies: npt.NDArray[np.int64]  # head, first word, words: of what is empty where its head is
     duplicates_kept: int
     lateness_ms: int
@@ -101,6 +102,7 @@ def compile_plan(
     windows = [each for kept in asked.aggregates for each in _windows(kept, asked.reads)]
     layout = _layout(asked, windows)
     first_word = {name: first for name, (first, _) in layout.columns.items()}
+    memos = _memos(asked)
     return Plan(
         layout=layout,
         registers=registers,
@@ -111,7 +113,7 @@ def compile_plan(
             stage: _matrix([list(each) for each in operations], 4).astype(np.int32)
             for stage, operations in asked.operations.items()
         },
-        folds=_folds(asked.aggregates, windows, first_word),
+        folds=_folds(asked.aggregates, windows, first_word, memos, asked.reads),
         windows=_matrix(
             [
                 [each.window_ms, first_word[_head(each.name)], first_word[each.name], each.parts]
@@ -119,8 +121,9 @@ def compile_plan(
             ],
             4,
         ),
-        before=_reads([each for each in asked.reads if each.before], windows, first_word),
-        after=_reads([each for each in asked.reads if not each.before], windows, first_word),
+        before=_reads([each for each in asked.reads if each.before], windows, first_word, memos),
+        after=_reads([each for each in asked.reads if not each.before], windows, first_word, memos),
+        memos=len(memos),
         averages=_averages(asked.averages, first_word),
         bodies=_matrix(
             [
@@ -196,14 +199,32 @@ def _windows(aggregate: Aggregate, reads: list[Read]) -> list[_Window]:
     return found
 
 
+def _memos(asked: Asked) -> dict[int, int]:
+    """The place of each reading that is kept in mind, by its target; those of an aggregate together."""
+    kept = [
+        read.target.number
+        for each in asked.aggregates
+        if each.kind in HEADED
+        for read in asked.reads
+        if read.aggregate is each
+    ]
+    return {target: place for place, target in enumerate(kept)}
+
+
 def _folds(
-    aggregates: list[Aggregate], windows: list[_Window], first_word: Mapping[str, int]
+    aggregates: list[Aggregate],
+    windows: list[_Window],
+    first_word: Mapping[str, int],
+    memos: Mapping[int, int],
+    reads: list[Read],
 ) -> npt.NDArray[np.int64]:
     rows: list[list[int]] = []
     window_first = 0
     for each in aggregates:
         count = sum(1 for window in windows if window.aggregate is each)
         head = _head(each.name) if each.kind in HEADED else each.name
+        targets = [read.target.number for read in reads if read.aggregate is each]
+        ours = [memos[target] for target in targets if target in memos]
         rows.append(
             [
                 each.kind,
@@ -215,14 +236,19 @@ def _folds(
                 window_first,
                 count,
                 each.half_life_ms,
+                min(ours, default=0),
+                len(ours),
             ]
         )
         window_first += count
-    return _matrix(rows, 9)
+    return _matrix(rows, 11)
 
 
 def _reads(
-    reads: list[Read], windows: list[_Window], first_word: Mapping[str, int]
+    reads: list[Read],
+    windows: list[_Window],
+    first_word: Mapping[str, int],
+    memos: Mapping[int, int],
 ) -> npt.NDArray[np.int64]:
     number = {
         (window.aggregate.name, window.window_ms): place for place, window in enumerate(windows)
@@ -244,6 +270,7 @@ def _reads(
                 kept.value,
                 kept.half_life_ms,
                 each.reading not in ZERO_WHEN_EMPTY[kept.kind],
+                memos.get(each.target.number, -1),
             ]
         )
-    return _matrix(rows, 11)
+    return _matrix(rows, 12)

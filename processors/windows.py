@@ -10,6 +10,7 @@ Not here  Which aggregates there are (aggregate.py, tables.py).
 """
 
 import math
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ _MIN = int(Reading.MIN)
 _RATE = int(Reading.RATE)
 _APPROXIMATE = int(Reading.APPROXIMATE)
 _DAY_MS = 86_400_000.0
+FOREVER_MS: Final = 1 << 62
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -138,7 +140,7 @@ def add_exact(
             row[values + place] = value
 
 
-@compiled("UniTuple(f8, 5)(f8[::1], i8[::1], i8[:, ::1], i8, i8, UniTuple(f8, 4))")
+@compiled("Tuple((f8, f8, f8, f8, f8, i8))(f8[::1], i8[::1], i8[:, ::1], i8, i8, UniTuple(f8, 4))")
 def add_tiles(
     row: Floats,
     whole: Integers,
@@ -146,13 +148,15 @@ def add_tiles(
     window: int,
     start: int,
     exact: tuple[float, float, float, float],
-) -> tuple[float, float, float, float, float]:
+) -> tuple[float, float, float, float, float, int]:
     """What stands in the tiles after `start`, added to count, sum, least and most of exact events.
 
-    The fifth number is how many events are in the tile that the window only partly covers.
+    The fifth number is how many events are in the tile that the window only partly covers, the sixth
+    the `start` from which on anything of that is otherwise.
     """
     count, total, low, high = exact
     partial = 0.0
+    same_until = FOREVER_MS
     newest = whole[windows[window, WINDOW_AT]]
     tile_ms = (windows[window, WINDOW_MS] + TILES_IN_WINDOW - 1) // TILES_IN_WINDOW
     oldest = (start + 1) // tile_ms
@@ -165,20 +169,43 @@ def add_tiles(
         if tile == oldest and start + 1 > tile * tile_ms:
             share = ((tile + 1) * tile_ms - (start + 1)) / tile_ms
             partial += held
+        same_until = min(same_until, max(start + 1, tile * tile_ms))
         count += share * held
         if windows[window, WINDOW_PARTS] >= WITH_SUMS:
             total += share * row[k + TILES]
         if windows[window, WINDOW_PARTS] >= WITH_EXTREMES:
             low = min(low, row[k + 2 * TILES])
             high = max(high, row[k + 3 * TILES])
-    return count, total, low, high, partial
+    return count, total, low, high, partial, same_until
 
 
-@compiled("f8(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8)")
+@compiled("f8(i8, f8, f8, f8, f8, b1)")
+def _typical(
+    reading: int,
+    count: float,
+    total: float,
+    low: float,
+    high: float,
+    has_values: bool,  # noqa: FBT001
+) -> float:
+    """Mean or extreme of what a window holds."""
+    if count == 0.0:
+        return math.nan
+    if not has_values:
+        return 1.0
+    if reading == _MEAN:
+        return float(total / count)
+    return float(low) if reading == _MIN else float(high)
+
+
+@compiled("Tuple((f8, i8))(f8[::1], i8[::1], i8[:, ::1], i8, i8[:, ::1], i8)")
 def read_window(
     row: Floats, whole: Integers, reads: Integers, read: int, windows: Integers, now_ms: int
-) -> float:
-    """Count, sum, mean, extreme or rate of the events in (now - window, now]."""
+) -> tuple[float, int]:
+    """Count, sum, mean, extreme or rate of the events in (now - window, now].
+
+    And the `now` until which that stays so, when no event comes.
+    """
     reading = reads[read, READ_READING]
     held = whole[reads[read, READ_AT]]
     window = reads[read, READ_WINDOW]
@@ -191,9 +218,11 @@ def read_window(
     low = math.inf
     high = -math.inf
     partial = 0.0
+    same_until = FOREVER_MS
     for k in range(held - 1, -1, -1):
         if whole[times + k] <= start:
             break
+        same_until = whole[times + k]
         count += 1.0
         if has_values:
             value = row[values + k]
@@ -202,19 +231,17 @@ def read_window(
             high = max(high, value)
     if whole[windows[window, WINDOW_AT]] != 0:
         older = add_tiles(row, whole, windows, window, start, (count, total, low, high))
-        count, total, low, high, partial = older
+        count, total, low, high, partial, of_tiles = older
+        same_until = min(same_until, of_tiles)
+    value = total if has_values else count
     if reading == _COUNT:
-        return count
-    if reading == _SUM:
-        return total if has_values else count
-    if reading == _RATE:
-        return float(count * _DAY_MS / windows[window, WINDOW_MS])
-    if reading == _APPROXIMATE:
-        return 1.0 if partial > 0.0 else 0.0
-    if count == 0.0:
-        return math.nan
-    if not has_values:
-        return 1.0
-    if reading == _MEAN:
-        return float(total / count)
-    return float(low) if reading == _MIN else float(high)
+        value = count
+    elif reading == _RATE:
+        value = count * _DAY_MS / windows[window, WINDOW_MS]
+    elif reading == _APPROXIMATE:
+        value = 1.0 if partial > 0.0 else 0.0
+    elif reading != _SUM:
+        value = _typical(reading, count, total, low, high, has_values)
+    return value, min(same_until, FOREVER_MS - windows[window, WINDOW_MS]) + windows[
+        window, WINDOW_MS
+    ]

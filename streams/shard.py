@@ -182,7 +182,7 @@ class Shard:
         """Go on with other rules or another model, if there are, once all rows are committed."""
         engine = self._engines()
         if engine is not self.engine and not self._steps_open:
-            self.table.migrate(engine.plan.layout)
+            self.table.migrate(engine.plan.layout, engine.plan.memos)
             self.engine = engine
 
     def _load(self, missing: list[str], customer_ids: list[str]) -> None:

@@ -115,7 +115,7 @@ class Engine:
 
     def table(self, bytes_max: int = TABLE_BYTES_MAX) -> Table:
         """An empty table for one shard."""
-        return Table(self.plan.layout, bytes_max)
+        return Table(self.plan.layout, bytes_max, self.plan.memos)
 
     def buffers(self, count: int) -> _Buffers:
         """Scratch space for so many events, kept from call to call."""
@@ -166,6 +166,7 @@ def run(
     marks = [perf_counter_ns()]
 
     # 1
+    assert table.memos.shape[1] == 2 * engine.plan.memos, "the table is of another plan"
     slots = table.slots(decoded.customer_ids) if slots is None else slots
     buffers.slots[:count] = slots
     _columns(engine, buffers, decoded, are_timers=are_timers)
@@ -239,8 +240,7 @@ def _columns(engine: Engine, buffers: _Buffers, decoded: Decoded, *, are_timers:
 
 def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
     fold_events(
-        table.rows,
-        table.whole_rows,
+        *table.matrices,
         buffers.registers,
         buffers.slots,
         buffers.times_ms,

@@ -59,7 +59,7 @@ class World:
         """A batch of so many orders, as a shard would take it."""
         if self.engine is not self.rulebook.current():
             self.engine = self.rulebook.current()
-            self.table.migrate(self.engine.plan.layout)
+            self.table.migrate(self.engine.plan.layout, self.engine.plan.memos)
         at_ms = self.clock.now_ms()
         values: list[bytes | None] = [
             b'{"id":"e%d","type":"order","action":"placed","customer_id":"c-%d","at_ms":%d,'

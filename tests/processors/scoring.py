@@ -52,7 +52,7 @@ class Scorer:
 
     def score(self, events: Sequence[Event], cuts: Sequence[int] = ()) -> Scored:
         """Fold and score the events in batches that end at `cuts` (indexes) and at the end."""
-        table = Table(self.plan.layout)
+        table = Table(self.plan.layout, memos_count=self.plan.memos)
         ends = sorted({0, len(events), *(cut for cut in cuts if 0 < cut < len(events))})
         scored = Scored({name: np.full(len(events), np.nan) for name in self.names})
         for first, end in pairwise(ends):

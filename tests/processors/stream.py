@@ -70,8 +70,7 @@ def fold_batch(plan: Plan, table: Table, columns: EventColumns, batch: list[Even
     columns.fill(batch, registers, codes)
     run_program(plan.programs[Stage.EVENT], registers, count)
     fold_events(
-        table.rows,
-        table.whole_rows,
+        *table.matrices,
         registers,
         slots,
         np.array([event.at_ms for event in batch], dtype=np.int64),

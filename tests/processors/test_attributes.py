@@ -222,7 +222,7 @@ def test_the_newest_word_counts_whatever_the_order_of_arrival(
     batch.append(Event("last", "click", "view", "c", START_MS + 9))
     cut = data.draw(st.integers(1, len(words)))
 
-    table = Table(plan.layout)
+    table = Table(plan.layout, memos_count=plan.memos)
     fold_list(plan, table, batch[:cut])
     registers, _ = fold_list(plan, table, batch[cut:])
 

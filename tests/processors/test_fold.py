@@ -75,6 +75,10 @@ def samples_of(seen: list[Event]) -> list[oracle.Sample]:
     ]
 
 
+def empty_table() -> Table:
+    return Table(PLAN.layout, memos_count=PLAN.memos)
+
+
 def check_one(values: dict[str, float], seen: list[Event]) -> None:
     """Hold the readings after the last of `seen` to the oracle."""
     samples = samples_of(seen)
@@ -124,7 +128,7 @@ def check_one(values: dict[str, float], seen: list[Event]) -> None:
 @given(events())
 def test_every_reading_equals_its_definition_right_after_each_event(batch: list[Event]) -> None:
     """Rules see these numbers; a reading that is nearly right cannot be explained to anybody."""
-    registers, status = fold_list(PLAN, Table(PLAN.layout), batch)
+    registers, status = fold_list(PLAN, empty_table(), batch)
 
     for customer in {event.customer_id for event in batch}:
         seen: list[Event] = []
@@ -139,13 +143,29 @@ def test_every_reading_equals_its_definition_right_after_each_event(batch: list[
                 check_one(values, seen)
 
 
+@given(events())
+def test_what_is_kept_in_mind_is_what_would_be_read_anew(batch: list[Event]) -> None:
+    """A window that forgets to forget would keep a rule from firing, for months."""
+    minding, forgetful = empty_table(), empty_table()
+    read = [register.number for register in READ.values()]
+    for event in batch:
+        forgetful.forget_memos()
+        kept, answers = fold_list(PLAN, minding, [event])
+        anew, _ = fold_list(PLAN, forgetful, [event])
+        if answers == [0]:
+            assert np.array_equal(kept[read], anew[read], equal_nan=True)
+
+
 @given(events(), st.data())
 def test_results_do_not_depend_on_where_batches_are_cut(
     batch: list[Event], data: st.DataObject
 ) -> None:
     """A busy hour makes large batches, a quiet one small: both must decide the same."""
     cuts = sorted({0, len(batch), *data.draw(st.lists(st.integers(0, len(batch)), max_size=8))})
-    whole_table, cut_table = Table(PLAN.layout), Table(PLAN.layout)
+    whole_table, cut_table = (
+        empty_table(),
+        empty_table(),
+    )
     whole, whole_status = fold_list(PLAN, whole_table, batch)
     parts = [fold_list(PLAN, cut_table, batch[a:b]) for a, b in pairwise(cuts)]
 
@@ -170,7 +190,10 @@ def test_final_readings_do_not_depend_on_the_order_of_arrival(
     distinct = list({event.id: event for event in batch}.values())
     shuffled = list(distinct)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    tables = [Table(PLAN.layout), Table(PLAN.layout)]
+    tables = [
+        empty_table(),
+        empty_table(),
+    ]
     for table, order in zip(tables, (distinct, shuffled), strict=True):
         fold_list(PLAN, table, order)
     probes = [
@@ -193,7 +216,10 @@ def test_final_readings_do_not_depend_on_the_order_of_arrival(
 def test_duplicates_change_nothing(batch: list[Event]) -> None:
     """A log delivers at least once; counting twice is how health scores become fiction."""
     once = list({event.id: event for event in batch}.values())[:8]
-    plain, doubled = Table(PLAN.layout), Table(PLAN.layout)
+    plain, doubled = (
+        empty_table(),
+        empty_table(),
+    )
     fold_list(PLAN, plain, once)
     _, status = fold_list(PLAN, doubled, [*once, *reversed(once)])
 
@@ -207,7 +233,7 @@ def test_duplicates_change_nothing(batch: list[Event]) -> None:
 def test_an_event_beyond_the_lateness_bound_is_refused_and_changes_nothing() -> None:
     """What cannot be counted right must be said, not counted nearly."""
     plan, _ = everything(lateness_ms=HOUR_MS)
-    table = Table(plan.layout)
+    table = Table(plan.layout, memos_count=plan.memos)
     on_time = Event("a", "order", "placed", "c", 1_700_000_000_000, 5.0)
     fold_list(plan, table, [on_time])
     before = table.whole_rows.copy()
@@ -235,7 +261,7 @@ def test_a_row_survives_packing_bit_for_bit(words: list[int]) -> None:
 @given(events())
 def test_packing_overlooks_nothing_where_heads_are_empty(batch: list[Event]) -> None:
     """Empty windows are not looked at when a row is packed; a head that lied would lose state."""
-    table = Table(PLAN.layout)
+    table = empty_table()
     fold_list(PLAN, table, batch)
     slots = np.arange(len(table))
 

@@ -43,7 +43,7 @@ class World:
 
     def under(self, controls: Controls) -> Engine:
         self.engine = controlled(self.model, self.files, controls)
-        self.table.migrate(self.engine.plan.layout)
+        self.table.migrate(self.engine.plan.layout, self.engine.plan.memos)
         return self.engine
 
     def order(self, day: float, *customers: str) -> list[Action]:
