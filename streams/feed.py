@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaException, Message, TopicPartition
 
 from processors.batch import Records
 from streams.align import Alignment, Now
@@ -24,6 +24,8 @@ MARKERS_MAX: Final = 8  # one a transaction; more missing offsets are a fault, n
 # After a transaction a topic's end is said to lie behind markers, and nobody is given them. At rest nobody
 # waits for the topic either, so after this time without a record of anybody they are taken for what they are.
 MARKERS_MS_MAX: Final = 5_000
+
+ASK_SECONDS_MAX: Final = 0.2  # an answer takes milliseconds; without one the timers of a shard wait
 
 SILENT_LOOKS_MAX: Final = 30  # as long as a thread may be silent before its worker counts as stuck
 
@@ -38,6 +40,9 @@ class Partitions(Protocol):
     ) -> tuple[int, int]: ...
     def pause(self, partitions: list[TopicPartition]) -> None: ...
     def resume(self, partitions: list[TopicPartition]) -> None: ...
+    def offsets_for_times(
+        self, partitions: list[TopicPartition], timeout: float = -1
+    ) -> list[TopicPartition]: ...
     def incremental_assign(self, partitions: list[TopicPartition]) -> None: ...
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None: ...
 
@@ -179,22 +184,45 @@ class Feed:
     def reached_ms(self, consumer: Partitions, quiet_ms: int, wall_ms: int) -> int:
         """The newest time by the wall clock for which it holds: what the log had by then is handed out.
 
-        Where records come all the time, some are always on their way. So a mark is set: what the log is
-        known to hold now. Once that is handed out, the time of the mark is reached, whatever came since.
+        The broker is asked what the log holds. What the last fetch has told is old where nothing could be
+        fetched: 1. we are frozen; 2. an event comes that takes a timer back; 3. the timer's time comes; 4. we
+        go on before the fetch does. Where records come all the time, some are always on their way. So the
+        answer is a mark: once it is handed out, the time of the mark is reached, whatever came since.
+
+        Args:
+            consumer: who asks; for ASK_SECONDS_MAX at most.
+            quiet_ms: by the quiet clock.
+            wall_ms: now, or a moment ago, but no later than when this is called.
         """
-        self._look(consumer)
-        held = [max(each) for each in zip(self._ends, self._read, strict=True)]
-        if not self.alignment.buffered and not self._is_handed_out(held):
-            self._tell_markers(quiet_ms)
-        else:
-            self._short_since_ms = None
-        if self._is_handed_out(held):
-            self._mark, self._reached_ms = None, wall_ms
-        elif self._mark is None:
-            self._mark = (wall_ms, held)
-        elif self._is_handed_out(self._mark[1]):
-            self._reached_ms, self._mark = self._mark[0], (wall_ms, held)
+        for _ in range(2):  # a mark of before may be passed, and then another one is needed
+            if self._mark is None and self._reached_ms < wall_ms:
+                held = self._held(consumer)
+                self._mark = None if held is None else (wall_ms, held)
+            if self._mark is None:
+                break
+            if self.alignment.buffered or self._is_handed_out(self._mark[1]):
+                self._short_since_ms = None
+            else:
+                self._tell_markers(quiet_ms)
+            if not self._is_handed_out(self._mark[1]):
+                break
+            self._reached_ms, self._mark = self._mark[0], None
         return min(self._reached_ms, wall_ms)
+
+    def _held(self, consumer: Partitions) -> list[int] | None:
+        """Where the topics end now; None: the broker does not say."""
+        asked = [TopicPartition(each.topic, self.number, OFFSET_END) for each in self.partitions]
+        try:
+            answers = consumer.offsets_for_times(asked, timeout=ASK_SECONDS_MAX)
+        except KafkaException:  # nobody answered in time; librdkafka says why to `error_cb`
+            return None
+        ends = {each.topic: each.offset for each in answers if each.error is None}
+        if len(ends) < len(asked):
+            return None
+        self._ends = [
+            max(e, ends[p.topic]) for e, p in zip(self._ends, self.partitions, strict=True)
+        ]
+        return [max(each) for each in zip(self._ends, self._read, strict=True)]
 
     def _is_handed_out(self, held: Sequence[int]) -> bool:
         return all(

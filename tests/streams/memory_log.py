@@ -113,7 +113,10 @@ class MemoryConsumer:
                 each.partition,
                 self.log.firsts[each.topic, each.partition]
                 if each.offset == OFFSET_BEGINNING
-                else len(self.log.records[each.topic, each.partition]),
+                else max(
+                    len(self.log.records[each.topic, each.partition]),
+                    self.seen_ends.get((each.topic, each.partition), 0),
+                ),
             )
             for each in partitions
         ]

@@ -177,9 +177,39 @@ def test_what_is_certainly_no_marker_is_waited_for() -> None:
 
 def test_a_clock_that_is_set_back_reaches_nothing_that_is_to_come() -> None:
     """Timers are never early, by the clock that we have."""
-    log = filled(("clicks", 0, 1))
-    feed = Feed(0, [Beginning("clicks", 0, 0)])
-    consumer = MemoryConsumer(log)
+    feed, consumer = fed(ends=0)
 
     assert feed.reached_ms(consumer, 0, wall_ms=5_000) == 5_000
     assert feed.reached_ms(consumer, 0, wall_ms=4_000) == 4_000
+
+
+def test_what_came_while_nobody_could_fetch_is_read_before_timers_fire(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a pause we may go on before the fetch does, and what it brings may take the timer back."""
+    bench = waiting(30)
+    consume = bench.consumer.consume
+    bench.log.append("clicks", 0, b"just in time", bench.now_ms + 20)
+    bench.now_ms += 1_000
+    with monkeypatch.context() as frozen:
+        frozen.setattr(bench.consumer, "consume", lambda *_arguments: [])
+        bench.turn(3)
+    assert bench.store.fired == []
+    assert bench.consumer.consume == consume
+    bench.turn(2)
+
+    assert bench.store.folded[0][-1] == b"just in time"
+    assert len(bench.store.fired) == 1
+
+
+def test_timers_wait_while_no_broker_says_what_the_log_holds() -> None:
+    """Others may reach it, and write what takes them back."""
+    bench = waiting(30)
+    bench.consumer.is_down = True
+    bench.now_ms += 1_000
+    bench.turn(3)
+    assert bench.store.fired == []
+    bench.consumer.is_down = False
+    bench.turn()
+
+    assert len(bench.store.fired) == 1
