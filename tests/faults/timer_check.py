@@ -152,17 +152,8 @@ def checked(
     wrong += [f"{count} events of {name} are not counted." for name, count in lost.items()]
     wrong += [f"{count} events of {name} are counted again." for name, count in again.items()]
     wrong += early
-    if unseen:
-        wrong.append(f"Of {unseen} actions nobody has seen when they were stored.")
-    if unclear_share > UNCLEAR_SHARE_MAX:
-        wrong.append(f"Of {unclear_share:.0%} of all customers it is not clear what must be.")
     late_ms_p99 = p99(late_ms) or 0.0
-    if late_ms_p99 > LATE_MS_P99_MAX:
-        wrong.append(f"Timers were decided up to {late_ms_p99:.0f} ms after their time.")
-    if not (wanted.held_back and wanted.broken and wanted.in_silence):
-        wrong.append(
-            "No cap held, or no event broke, or silence set off nothing: this shows little."
-        )
+    wrong += _shows_little(wanted, unseen, late_ms_p99, unclear_share)
     return Checked(
         Verdict(
             applied=counted.total(),
@@ -182,6 +173,20 @@ def checked(
             "late_ms_p99": late_ms_p99,
         },
     )
+
+
+def _shows_little(
+    wanted: Expected, unseen: int, late_ms_p99: float, unclear_share: float
+) -> Iterable[str]:
+    """Sentences of what is wrong with the run as a whole."""
+    if unseen:
+        yield f"Of {unseen} actions nobody has seen when they were stored."
+    if unclear_share > UNCLEAR_SHARE_MAX:
+        yield f"Of {unclear_share:.0%} of all customers it is not clear what must be."
+    if late_ms_p99 > LATE_MS_P99_MAX:
+        yield f"Timers were decided up to {late_ms_p99:.0f} ms after their time."
+    if not (wanted.held_back and wanted.broken and wanted.in_silence):
+        yield "No cap held, or no event broke, or silence set off nothing: this shows little."
 
 
 def _times(
