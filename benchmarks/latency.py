@@ -111,9 +111,8 @@ def floor(bench: Bench, plan: Plan) -> dict[str, float]:
     file = bench.folder / "floor.json"
     command = bench.part("floor", bench.broker.bootstrap, prefix, PARTITIONS, file)
     with running(bench.folder / "floor.log", *command):
-        warm = plan.count(plan.warm_seconds)
+        warm, count = plan.count(plan.warm_seconds), plan.count(plan.floor_seconds)
         bench.send(prefix, 0, warm, plan.rate, "floor-warm.json")
-        count = plan.count(plan.floor_seconds)
         bench.send(prefix, warm, count, plan.rate, "floor-sent.json")
         time.sleep(0.5)
     arrived = {(topic, part, offset): ns for topic, part, offset, ns in bench.read("floor.json")}
@@ -145,7 +144,6 @@ def worker_files(bench: Bench, port: int) -> tuple[Path, Path]:
     (rules / "webhook.toml").write_text(WEBHOOK_RULE)
     settings = bench.folder / "rapport.toml"
     settings.write_text(
-        # Whatever the clock does: a webhook for each is what is measured.
         'stale_after = "never"\n[endpoints.bench]\n'
         f'url = "http://127.0.0.1:{port}/hook"\nsecret = "{SECRET}"\n'
     )

@@ -160,6 +160,28 @@ def update(
         add_point(row, whole, kind, at, at_ms, value)
 
 
+@compiled("void(f8[::1], i8[::1], i8[::1], i8[:, ::1], i8[:, ::1], f8[:, ::1], i8, i8)")
+def update_all(
+    row: Floats,
+    whole: Integers,
+    whole_memo: Integers,
+    folds: Integers,
+    windows: Integers,
+    registers: Floats,
+    event: int,
+    at_ms: int,
+) -> None:
+    """Add one event to the aggregates whose filter holds, and forget what was read of them."""
+    for k in range(folds.shape[0]):
+        if registers[folds[k, FOLD_WHERE], event] != 0.0:
+            value = 1.0 if folds[k, FOLD_VALUE] < 0 else registers[folds[k, FOLD_VALUE], event]
+            if not math.isnan(value):
+                update(row, whole, folds, k, windows, at_ms, value)
+                first = folds[k, FOLD_MEMO_FIRST]
+                for place in range(first, first + folds[k, FOLD_MEMOS]):
+                    whole_memo[2 * place + 1] = 0
+
+
 @compiled(
     "void(f8[:, ::1], i8[:, ::1], f8[:, ::1], i8[:, ::1], f8[:, ::1], i8[::1], i8[::1], i8[::1],"
     " i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[:, ::1], i8, i8, i8[::1], i8[::1], i8)"
@@ -217,12 +239,5 @@ def fold_events(  # noqa: PLR0913, PLR0917  one crossing into compiled code a ba
         whole[NEWEST] = max(whole[NEWEST], at_ms)
         whole[FIRST] = at_ms if whole[EVENTS] == 0 else min(whole[FIRST], at_ms)
         whole[EVENTS] += 1
-        for k in range(folds.shape[0]):
-            if registers[folds[k, FOLD_WHERE], i] != 0.0:
-                value = 1.0 if folds[k, FOLD_VALUE] < 0 else registers[folds[k, FOLD_VALUE], i]
-                if not math.isnan(value):
-                    update(row, whole, folds, k, windows, at_ms, value)
-                    first = folds[k, FOLD_MEMO_FIRST]
-                    for place in range(first, first + folds[k, FOLD_MEMOS]):
-                        whole_memo[2 * place + 1] = 0
+        update_all(row, whole, whole_memo, folds, windows, registers, i, at_ms)
         read_all(row, whole, memo, whole_memo, after, windows, registers, i, now)

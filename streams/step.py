@@ -166,10 +166,8 @@ def run(
     marks = [perf_counter_ns()]
 
     # 1
-    assert table.memos.shape[1] == 2 * engine.plan.memos, "the table is of another plan"
     slots = table.slots(decoded.customer_ids) if slots is None else slots
-    buffers.slots[:count] = slots
-    _columns(engine, buffers, decoded, are_timers=are_timers)
+    _columns(engine, buffers, decoded, slots, are_timers=are_timers)
     run_program(programs[Stage.EVENT], registers, count)
     marks.append(perf_counter_ns())
 
@@ -187,7 +185,7 @@ def run(
     # 4
     run_program(programs[Stage.SCORE], registers, count)
     verdicts = evaluate(engine.rule_plan, registers, table.whole_rows, buffers.judged, count)
-    actions, causes = _actions(engine.rule_plan, verdicts, registers, events, shard)
+    done = _actions(engine.rule_plan, verdicts, registers, events, shard)
     marks.append(perf_counter_ns())
     if observe is not None:
         observe(Observed(events, registers, status[:count], verdicts.fires, are_timers))
@@ -200,8 +198,7 @@ def run(
     marks.append(perf_counter_ns())
     return Outcome(
         *changed,
-        actions,
-        causes,
+        *done,
         dead,
         admitted=0 if are_timers else states.count(ADMITTED),
         duplicates=states.count(DUPLICATE),
@@ -222,10 +219,13 @@ def _actions(
     return in_order(actions, causes, *endings)
 
 
-def _columns(engine: Engine, buffers: _Buffers, decoded: Decoded, *, are_timers: bool) -> None:
+def _columns(
+    engine: Engine, buffers: _Buffers, decoded: Decoded, slots: Sequence[int], *, are_timers: bool
+) -> None:
     """Fill the event registers and the kernels' columns."""
     events, columns = decoded.events, decoded.columns
     count = len(events)
+    buffers.slots[:count] = slots
     if columns is None:
         buffers.times_ms[:count] = [event.at_ms for event in events]
         buffers.id_hashes[:count] = TIMER if are_timers else id_hashes(events)
@@ -239,6 +239,7 @@ def _columns(engine: Engine, buffers: _Buffers, decoded: Decoded, *, are_timers:
 
 
 def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
+    assert table.memos.shape[1] == 2 * plan.memos, "the table is of another plan"
     fold_events(
         *table.matrices,
         buffers.registers,
