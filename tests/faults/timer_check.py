@@ -30,8 +30,9 @@ from tests.faults.timer_rules import DELAY_MS_MAX, Happening, Person
 # An event that comes to the log nearer to a timer than this may be fetched after it.
 NEAR_MS: Final = GUARD_MS - 200
 UNCLEAR_SHARE_MAX: Final = 0.05
-# A shard whose owner was killed is silent for some 7 s. Beyond this nobody was looking for what is due.
-LATE_MS_P99_MAX: Final = 30_000
+# While its owner is dead a shard fires nothing: up to 25 s where both were killed one after the other, on a
+# slow machine. Beyond this nobody was looking for what is due.
+LATE_MS_P99_MAX: Final = 60_000
 
 Cause = tuple[str, str, str]
 """Customer, rule, and event or timer."""
