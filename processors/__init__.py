@@ -55,6 +55,9 @@ mbg_cnbd       churn where he is lost at an order, with a rhythm or without; BG/
 gamma_gamma    what a customer spends on an order
 descent        the lowest point of a smooth function within bounds
 btyd_fit       those models fitted to order days
+btyd_features  what a learned model sees of a customer at a cut
+ridge          a logistic model held small, learnt without any training library
+btyd_learning  who orders, and how much, learnt at earlier cuts
 
 What all kernels are made with:
 

@@ -84,14 +84,16 @@ def fit_bg_nbd(history: History, *, free: bool = False) -> Fitted[MbgCnbd]:
     return _fit_counted(history, 1, at_first=False, free=free)
 
 
-def fit_mbg_cnbd(history: History, *, free: bool = False) -> Fitted[MbgCnbd]:
-    """MBG/CNBD-k with the likeliest k.
+def fit_mbg_cnbd(
+    history: History, of: Sequence[int] = range(1, K_MAX + 1), *, free: bool = False
+) -> Fitted[MbgCnbd]:
+    """MBG/CNBD-k with the likeliest k of these.
 
     Raises:
         FitError: As for fit_pareto_nbd, for every k.
     """
     fits, faults = [], []
-    for k in range(1, K_MAX + 1):
+    for k in of:
         try:
             fits.append(_fit_counted(history, k, at_first=True, free=free))
         except FitError as error:

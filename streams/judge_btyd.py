@@ -10,7 +10,8 @@ How       The first half of the weeks is history, the second is held out (39 and
 Limits    The 7 digits that are published of BG/NBD are where another program had stopped: at them the
           likelihood is 1e-9 lower than at ours. So these are compared to four places, all that its first
           publication and these digits have in common with the highest point.
-Not here  Reading (cdnow.py), the models and fits (processors/btyd_fit.py), output (commands/figures.py).
+Not here  Reading (cdnow.py), fits (processors/btyd_fit.py), learning (processors/btyd_learning.py), output
+          (commands/figures.py).
 """
 
 import csv
@@ -29,8 +30,10 @@ from processors.btyd_fit import (
     fit_mbg_cnbd,
     fit_pareto_nbd,
 )
+from processors.btyd_learning import foretell
 from processors.order_days import WEEK_DAYS, History, OrderDays, Summary
 from processors.pareto_nbd import ParetoNbd
+from processors.ridge import RidgeError
 from streams.cdnow import CdnowSource
 from streams.errors import MissingError
 from streams.figures import Figure
@@ -94,7 +97,7 @@ def judge(folder: Path, now_ms: int) -> list[Figure]:
     try:
         figures = [*_summary_rows(folder / SUMMARY, days, history), *_constants(history)]
         return [*figures, *_held_out(days, history, cut, weeks)]
-    except FitError as error:
+    except (FitError, RidgeError) as error:
         raise SourceError(f"{file}: {error}") from error
 
 
@@ -188,7 +191,7 @@ def _single_customers(model: ParetoNbd) -> list[Figure]:
 
 
 def _held_out(days: OrderDays, history: History, cut: int, weeks: int) -> list[Figure]:
-    """How well the weeks after the cut are foretold, by each base model."""
+    """How well the weeks after the cut are foretold, by each base model alone, and with what is learnt."""
     actual = days.orders_between(cut, cut + int(weeks * WEEK_DAYS))[history.customer].astype(
         np.float64
     )
@@ -201,17 +204,24 @@ def _held_out(days: OrderDays, history: History, cut: int, weeks: int) -> list[F
     ]
     for name, model in (("pareto_nbd", pareto.model), ("mbg_cnbd", mbg.model)):
         orders = model.expected(grouped, float(weeks))[places]
-        figures += _foretold(f"holdout.{name}", orders, actual, has_bars=name == "pareto_nbd")
-    return figures
+        figures += _foretold(f"holdout.{name}", orders, orders, actual)
+    learnt = foretell(days, cut, int(weeks * WEEK_DAYS))
+    figures.append(Figure("holdout.learned.cuts", learnt.cuts))
+    figures.append(Figure("holdout.learned.factor", learnt.factor))
+    ranks, orders = learnt.log_odds, learnt.orders
+    return [*figures, *_foretold("holdout.learned", ranks, orders, actual, has_bars=True)]
 
 
-def _foretold(name: str, orders: Floats, actual: Floats, *, has_bars: bool) -> list[Figure]:
-    auc = area_under_curve(orders.tolist(), (actual > 0).tolist())
+def _foretold(
+    name: str, ranks: Floats, orders: Floats, actual: Floats, *, has_bars: bool = False
+) -> list[Figure]:
+    """Who orders by their ranks, how much by their expected orders."""
+    auc = area_under_curve(ranks.tolist(), (actual > 0).tolist())
     varied = orders.std() > 0 and actual.std() > 0
     correlation = float(np.corrcoef(orders, actual)[0, 1]) if varied else float("nan")
     total = abs(float(orders.sum() / actual.sum()) - 1.0) if actual.any() else float("nan")
     bars: Sequence[float | None] = (AUC_MIN, CORRELATION_MIN, TOTAL_MAX) if has_bars else [None] * 3
-    known = 0.630 if has_bars else None
+    known = 0.630 if name.endswith("pareto_nbd") else None
     return [
         Figure(f"{name}.auc", float("nan") if auc is None else auc, bar=bars[0]),
         Figure(f"{name}.correlation", correlation, published=known, bar=bars[1]),
