@@ -40,6 +40,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 CHANNEL_RING: Final = 64  # fires remembered of a channel, whatever the caps that count them
+RING_MIN: Final = 8  # fires remembered of a rule with a cap, at least
 _QUARTER_MS: Final = 15 * 60_000  # all clocks of the world differ by multiples of it
 _MINUTE_MS: Final = 60_000
 
@@ -144,7 +145,7 @@ class _Compiler:
         row[at.ENDS] = rule.ends
         row[at.STATE_AT] = self.builder.state(f"rule|{rule.name}", 1)
         if rule.for_ms:
-            row[at.FOR_AT] = self.builder.state(f"for|{rule.name}|{rule.for_ms}", 1)
+            row[at.FOR_AT] = self.builder.state(f"for|{rule.name}", 1)
             self.delays_ms.append(rule.for_ms)
         for look in looks.looks_of(rule):
             register = compile_expression(look.reading, self.builder)
@@ -207,8 +208,11 @@ class _Compiler:
             self.granules_ms.append(_MINUTE_MS if quiet.to_minute % 15 else _QUARTER_MS)
 
     def _cap(self, row: Integers, name: str, cap: Cap) -> None:
-        ring = cap.count if cap.channel is None else CHANNEL_RING
-        whose = f"{name}|{cap.count}" if cap.channel is None else f"channel|{cap.channel}"
+        # A ring of some sizes only, so that a cap that is raised or lowered still knows of the fires before.
+        ring = max(RING_MIN, 1 << (cap.count - 1).bit_length())
+        whose = name
+        if cap.channel is not None:
+            ring, whose = CHANNEL_RING, f"channel|{cap.channel}"
         row[at.CAP_AT] = self.builder.state(f"cap|{whose}", 1 + ring)
         row[[at.CAP_SIZE, at.CAP_COUNT, at.CAP_MS]] = ring, cap.count, cap.window_ms
 

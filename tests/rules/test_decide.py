@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from processors.layout import migrate
 from processors.tables import DUE
 from rules.decide import FIRES_AT_ONCE
 from tests.rules.bench import MINUTE_MS, START_MS, THEN, Bench, Judged, healths
@@ -249,3 +250,30 @@ def test_many_runs_that_are_done_at_once_all_come_out() -> None:
     fired = bench.judge([replace(timer(30), customer=customer) for customer in customers])
 
     assert len(fired) == len(customers) * 8 * 30 > FIRES_AT_ONCE
+
+
+def reloaded(old: Bench, text: str) -> Bench:
+    """A bench with other rules, and the rows of the old one."""
+    made = Bench(text)
+    rows = migrate(old.plan.layout, made.plan.layout, old.rows.view("int64"))
+    made.rows = rows.view("float64")
+    return made
+
+
+@pytest.mark.parametrize("duration", ["5m", "10m", "20m"])
+def test_a_wait_that_is_under_way_outlives_another_for(duration: str) -> None:
+    """Its condition is true already, so it would never rise again."""
+    bench = Bench(FOR)
+    bench.judge([Judged(0, 30)])
+
+    assert reloaded(bench, FOR.replace("10m", duration)).judge([timer(10, 30)]) == [(10, "low")]
+
+
+@pytest.mark.parametrize(("count", "more"), [(2, 0), (3, 0), (4, 1), (8, 5)])
+def test_a_cap_that_is_changed_counts_what_was_before(count: int, more: int) -> None:
+    text = f'[rule.low]\non = "click.*"\ncap = "3 per 30d"\n{THEN}'
+    bench = Bench(text)
+    bench.judge(healths(*[50] * 5))
+    after = reloaded(bench, text.replace("3 per", f"{count} per"))
+
+    assert len(after.judge([Judged(minute) for minute in range(6, 20)])) == more
