@@ -26,6 +26,8 @@ readings       an aggregate's columns as one number
 scores         everything that a model computes, as the step sees it
 health_score   the health kernel
 anomaly_score  the anomaly kernel
+series         what is unusual in one series of numbers
+series_judged  what is said of one value of it, in words
 averages       time averages of scores, for trends
 life_totals    orders, returns and open tickets of a whole life
 view           a customer as others read it

@@ -143,6 +143,8 @@ rule_coverage       what tests have shown of rules and their clauses
 foretold            how well fires foretell an outcome
 ranking             how well scores put what is bad in front
 figures             figures of a judgement, beside published ones and bars
+judge_nab           the detector of series, by the Numenta Anomaly Benchmark
+nab_series          the series and labelled windows of that
 cdnow               purchases of a text file, as a source
 order_history       the orders that the engine admits, by customer and day
 judge_btyd          churn and value, by CDNOW and what was published of it
