@@ -13,8 +13,8 @@ How       While alive a customer orders as a Poisson process of rate λ, and is 
 Source    Schmittlein, Morrison, Colombo 1987, Management Science 33(1); Fader, Hardie 2005, A note on
           deriving the Pareto/NBD model. The published fit of the CDNOW sample is reached (docs/scores.md).
 Limits    r, α, s, β above 0; weeks. A customer's log-likelihood is within 1e-9 for the parameters of the
-          published fit, and 1e-3 for α = .5, β = 50 (tests/processors/test_btyd.py). In corners of the bounds,
-          such as α = .2, β = 2,000, s = 8, it was seen to be .2 off.
+          published fit, and 1e-3 for α = .5, β = 50 (tests/processors/test_btyd.py). In corners of the
+          bounds, such as α = .2, β = 2,000, s = 8, it was seen to be .2 off.
 Not here  Fitting (btyd_fit.py).
 """
 
