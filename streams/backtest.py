@@ -135,10 +135,9 @@ class History:
     def note(self, actions: Sequence[Action]) -> None:
         for each in actions:
             known = self.samples[each.rule]
-            if len(known) < SAMPLES:
-                known.append(
-                    {"customer_id": each.customer_id, "at": iso(each.at_ms), "reason": each.reason}
-                )
+            sample = {"customer_id": each.customer_id, "at": iso(each.at_ms), "reason": each.reason}
+            if len(known) < SAMPLES and sample not in known:  # a fire has an action for each target
+                known.append(sample)
 
 
 def _noted(rule: int, event: Event) -> Fired:

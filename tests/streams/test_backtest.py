@@ -65,6 +65,19 @@ def test_it_says_what_each_rule_would_have_done() -> None:
     assert dear.foretold is None
 
 
+def test_a_fire_with_several_targets_is_one_sample() -> None:
+    """Five samples are to be five fires, not the targets of one."""
+    rule = """
+[rule.dear]
+on   = "order.placed"
+then = [{ log = "one" }, { log = "two" }, { webhook = "three" }]
+"""
+    samples = judged(Judging(), rule).rules["dear"].samples
+
+    assert len(samples) > 1
+    assert len(samples) == len({json.dumps(each) for each in samples})
+
+
 def test_the_time_before_only_fills_profiles() -> None:
     """Else every rule looks best in the days in which it knows nobody."""
     report = judged(Judging(from_ms=START_MS + 20 * HOUR_MS, until_ms=START_MS + 31 * HOUR_MS))
