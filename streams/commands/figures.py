@@ -5,6 +5,7 @@ Not here  Each judgement: judge_*.py. What a figure is: streams/figures.py.
 """
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,16 @@ def judgement(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path),
         required=True,
         metavar="DIR",
-        callback=_folder,
         help="Folder with the data.",
     )
-    return data(json_option(bars(command)))
 
+    @wraps(command)
+    def over_a_folder(data: Path, **given: bool) -> None:
+        if not data.is_dir():
+            raise MissingError(data, "folder")
+        command(data=data, **given)
 
-def _folder(context: click.Context, option: click.Parameter, value: Path) -> Path:  # noqa: ARG001  as click has it
-    if not value.is_dir():
-        raise MissingError(value, "folder")
-    return value
+    return data(json_option(bars(over_a_folder)))
 
 
 def tell(figures: Sequence[Figure], *, as_json: bool, no_bars: bool) -> None:
