@@ -65,7 +65,7 @@ class Load:
         )
 
     def turn(self, *, is_poisoned: bool, seconds: float = TURN_SECONDS) -> None:
-        """Send so long; poison comes on top, one for nine good ones."""
+        """Send so long; one record in ten is poison or, else, good too: as many make the same work."""
         begin_ns = time.monotonic_ns()
         for number in range(int(RATE * seconds)):
             due_ns = begin_ns + number * 1_000_000_000 // RATE
@@ -73,8 +73,8 @@ class Load:
                 self._producer.poll(0)
                 time.sleep(min(left_ns / 1e9, 0.001))
             self._send_good()
-            if is_poisoned and number % (SHARE - 1) == 0:
-                self._send_bad()
+            if number % (SHARE - 1) == 0:
+                (self._send_bad if is_poisoned else self._send_good)()
         self._producer.poll(0)
         self.turns.append(Turn(is_poisoned, begin_ns, time.monotonic_ns()))
 

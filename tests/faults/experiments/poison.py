@@ -2,7 +2,7 @@
 
 Promise   Each poison record is in the dead-letter topic once, with its key, value, headers and time,
           where it came from and why; each good one is counted once, as fast as without poison.
-How       The same load with and without poison, in turns of a second on one worker, so that
+How       As many records with and without poison, in turns of a second on one worker, so that
           whatever else the machine does falls on both alike. Each pair of turns gives one ratio of
           99th percentiles (produce to Redis); the median of the ratios is what is judged, and in
           smaller runs the lower end of its confidence interval.
