@@ -57,6 +57,8 @@ INTEGER_MIN: Final = -(2**63)
 INTEGER_MAX: Final = 2**63 - 1  # of attributes: views are written with 64-bit integers
 FOUND_CHARS_MAX: Final = 60  # of a bad value, quoted in a sentence
 
+_SECONDS: Final = re.compile(rb"([1-3][0-9]{9}|9[5-9][0-9]{7})(?:\.[0-9]*)?")  # from 2000 on
+
 _ID = f"a text of 1 to {ID_CHARS_MAX} characters without control characters"
 _NAME = f"a text of 1 to {NAME_CHARS_MAX} characters without control characters"
 _QUANTITY = f"a number from 0 to {AMOUNT_MAX:.0f}"
@@ -207,6 +209,8 @@ def _refusal(message: str, fields: dict[str, msgspec.Raw], value: bytes) -> Faul
         found = "missing" if raw is None else "null"
         return Fault("missing", field, f"{field} is {found}; it must be {ALLOWED[field]}")
     detail = f"{field} is {_quoted(raw)}; it must be {ALLOWED[field]}"
+    if field == "at_ms" and (seconds := _SECONDS.fullmatch(raw)):
+        detail += f"; this looks like seconds, send {seconds[1].decode()}000"
     return Fault(_reason(message, field), field, detail, _value_at(value, field))
 
 

@@ -97,6 +97,8 @@ OTHER_FUNCTIONS: Final = {
 FUNCTIONS: Final = (*SIGNATURES, *VALUE_FUNCTIONS, *OTHER_FUNCTIONS)
 assert set(get_args(Function)) == {*SIGNATURES, "approximate"}, "each reading has a signature"
 
+SHOWN_MAX: Final = 8  # names told to who gave none of them
+
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """The question `did you mean …?`, or nothing when no word is near.
@@ -106,3 +108,21 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """
     near = get_close_matches(word, list(words), n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else ""
+
+
+def nearest_or_some(name: str, names: Iterable[str], kind: str) -> str:
+    """The name that is near, by itself or by one of its parts, else what names there are; "": none.
+
+    >>> nearest_or_some("chrn", ["churn-risk-callback", "cart-reminder"], "rules")
+    'did you mean `churn-risk-callback`?'
+    >>> nearest_or_some("xyz", [f"r{number}" for number in range(10)], "rules")
+    'rules are r0, r1, r2, r3, r4, r5, r6, r7 and 2 more'
+    """
+    known = sorted(names)
+    of_part = {part: each for each in reversed(known) for part in each.split("-")}
+    parts = get_close_matches(name, list(of_part), n=1, cutoff=0.75)
+    near = nearest(name, known) or (f"did you mean `{of_part[parts[0]]}`?" if parts else "")
+    if near or not known:
+        return near
+    more = f" and {len(known) - SHOWN_MAX} more" if len(known) > SHOWN_MAX else ""
+    return f"{kind} are {', '.join(known[:SHOWN_MAX])}{more}"

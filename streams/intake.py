@@ -143,7 +143,9 @@ def _calls(
 def _answer(accepted: int, rejected: Sequence[Rejected]) -> web.Response:
     listed = [asdict(each) for each in rejected]
     if rejected and not accepted:
-        detail = f"none of the {len(rejected)} events was accepted; first: {rejected[0].detail}"
+        of_many = f"none of the {len(rejected)} events was accepted; first"
+        what = "the event was not accepted" if len(rejected) == 1 else of_many
+        detail = f"{what}: {rejected[0].detail}"
         return problem(422, "rejected", detail, accepted=0, rejected=listed)
     answer = orjson.dumps({"accepted": accepted, "rejected": listed})
     return web.Response(body=answer, content_type="application/json")

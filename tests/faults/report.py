@@ -44,7 +44,9 @@ exits with 1.
 
 *Missing* and *surplus* count events and actions, by the checker; *repeated* counts deliveries of an action
 that had been delivered before, which an endpoint tells by their id. *Stall* is the longest time without
-progress, *recovery* the 99th percentile of the time from a fault until progress.
+progress, *recovery* the 99th percentile of the time from a fault until progress. Each row says of which
+commit it is: what has not been touched since is not run again. A figure that ends in `_surely` is the lower
+end of its 95 % confidence interval: on a machine with other work, a single figure of time means little.
 """
 
 CAVEATS: Final = """\

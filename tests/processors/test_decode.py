@@ -72,6 +72,21 @@ def test_the_corpus_holds_every_reason() -> None:
     assert len(ODD) >= 20
 
 
+@pytest.mark.parametrize("at_ms", [RECORD_MS // 1_000, RECORD_MS // 1_000 + 0.25])
+def test_a_time_in_seconds_is_told_as_such(at_ms: float) -> None:
+    """The commonest mistake of senders."""
+    (dead,) = decoded(record(at_ms=at_ms)).dead
+
+    assert dead.detail.endswith(f"; this looks like seconds, send {RECORD_MS // 1_000}000")
+
+
+@pytest.mark.parametrize("at_ms", [-1, 5, 946_684_799_999, "1767225600", None])
+def test_another_wrong_time_is_not_taken_for_seconds(at_ms: object) -> None:
+    (dead,) = decoded(record(at_ms=at_ms)).dead
+
+    assert "looks like" not in dead.detail
+
+
 def test_one_bad_record_never_costs_the_others() -> None:
     """The worst batch there can be: every second record is poison."""
     values = [value for poison in POISON for value in (poison.value, record(id=poison.name))]

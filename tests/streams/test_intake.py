@@ -56,6 +56,7 @@ async def test_when_nothing_was_accepted_the_answer_is_an_error_with_the_same_li
     assert answer.status == told["status"] == 422
     assert told["type"] == "urn:rapport:problem:rejected"
     assert (told["accepted"], told["rejected"][0]["field"]) == (0, "id")
+    assert told["detail"].startswith("the event was not accepted: id is 7")
     assert world.log.records == []
 
 
