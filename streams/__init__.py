@@ -136,6 +136,7 @@ Without services:
 replay              the engine over a history, on the event clock
 features            one row an event, with its features: training data
 backtest            what rules would have done over a history
+fire_lines          every fire of a backtest, a line each
 rule_tests          tests of rules, run, and what of them fails
 rule_cases          test files to cases: events at times, and fires
 rule_case_keys      the keys of test files, and the places of mistakes

@@ -5,14 +5,13 @@ Promise   The same engine as live, with its timers; nothing is delivered. What c
 How       One replay; fires and outcomes are noted while it runs, and joined in the end (foretold.py). With
           units, fires and outcomes of these orders alone count. A rule that fires for the held out or in
           shadow counts like any other.
-Limits    FIRES_MAX fires and outcomes; SAMPLES samples a rule.
+Limits    FIRES_MAX fires and outcomes; SAMPLES samples a rule, the newest.
 Not here  Ranking (ranking.py). Two sets of rules against each other: `compare`.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 import msgspec
@@ -21,7 +20,9 @@ import numpy as np
 from processors.event import Event
 from processors.fold import ADMITTED
 from rules.action import Action
+from rules.duration import iso
 from streams.errors import StreamsError
+from streams.fire_lines import FireLines
 from streams.foretold import Fired, Foretold, Lead, foretold
 from streams.ranking import average_precision
 from streams.replay import Watchers, replay
@@ -90,7 +91,9 @@ class History:
     ranked: list[tuple[str, int, int]] = field(
         default_factory=list
     )  # order, time, rules that fired
-    samples: dict[str, list[dict[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    lines: FireLines | None = None
+    samples: dict[str, list[Action]] = field(default_factory=lambda: defaultdict(list))
+    oldest_ms: int = 1 << 62
     newest_ms: int = 0
     judged: range = range(0)  # milliseconds
     outcomes_in: range = range(0)
@@ -125,6 +128,7 @@ class History:
             )
 
     def _event(self, event: Event, fired_count: int) -> None:
+        self.oldest_ms = min(self.oldest_ms, event.at_ms)
         self.newest_ms = max(self.newest_ms, event.at_ms)
         kind = (event.type, event.action)
         if kind == self.outcome:
@@ -133,11 +137,26 @@ class History:
             self.ranked.append((event.order_id, event.at_ms, fired_count))
 
     def note(self, actions: Sequence[Action]) -> None:
+        if self.lines is not None:
+            self.lines.note(actions)
         for each in actions:
             known = self.samples[each.rule]
-            sample = {"customer_id": each.customer_id, "at": iso(each.at_ms), "reason": each.reason}
-            if len(known) < SAMPLES and sample not in known:  # a fire has an action for each target
-                known.append(sample)
+            is_new = (
+                not known
+                or known[-1].cause != each.cause
+                or known[-1].customer_id != each.customer_id
+            )
+            if is_new and not each.resolves:  # a fire has an action for each target
+                known.append(each)
+                del known[:-SAMPLES]
+
+    def samples_of(self, rule: str) -> list[dict[str, str]]:
+        """Some fires of the judged time."""
+        return [
+            {"customer_id": each.customer_id, "at": iso(each.at_ms), "reason": each.reason}
+            for each in self.samples[rule]
+            if each.at_ms in self.judged
+        ]
 
 
 def _noted(rule: int, event: Event) -> Fired:
@@ -145,15 +164,21 @@ def _noted(rule: int, event: Event) -> Fired:
 
 
 def backtest(
-    source: Source, engine: Engine, now_ms: int, judging: Judging, progress: Progress
+    source: Source,
+    engine: Engine,
+    now_ms: int,
+    judging: Judging,
+    progress: Progress,
+    lines: FireLines | None = None,
 ) -> tuple[Report, History]:
-    """Replay the source, and judge what the rules did.
+    """Replay the source, and judge what the rules did; all fires go into the `lines`.
 
     Raises:
         BacktestError: There are too many fires.
+        FireLinesError: The lines cannot be written.
         SourceError: The source broke off.
     """
-    history = History(_kind(judging.outcome), _kind(judging.units))
+    history = History(_kind(judging.outcome), _kind(judging.units), lines=lines)
     before = engine.rule_plan.suppressed_by
     watchers = Watchers(observe=history.observe, actions=history.note, progress=progress)
     summary = replay(source, engine, now_ms, watchers).summary
@@ -162,6 +187,8 @@ def backtest(
     if judging.since_ms is not None:
         from_ms = until_ms - judging.since_ms
     history.judge(range(from_ms, until_ms), judging.within_ms)
+    if lines is not None:
+        lines.finish(history.judged)
     judged = [each for each in history.fires if history.counts(each)]
     by_rule: defaultdict[int, list[Fired]] = defaultdict(list)
     for each in judged:
@@ -179,7 +206,7 @@ def backtest(
             suppressed={
                 why: count - before[name].get(why, 0) for why, count in held_back[name].items()
             },
-            samples=history.samples[name],
+            samples=history.samples_of(name),
             foretold=None if outcomes is None else foretold(mine, outcomes, judging.within_ms),
         )
         for number, name in enumerate(names)
@@ -188,7 +215,7 @@ def backtest(
         events_read=summary.events_read,
         events_per_second=summary.events_per_second,
         seconds=summary.seconds,
-        judged_from=iso(max(from_ms, 0)),
+        judged_from=iso(max(from_ms, min(history.oldest_ms, until_ms))),
         judged_until=iso(until_ms),
         fires=len(judged),
         customers=len({each.customer_id for each in judged}),
@@ -235,15 +262,6 @@ def _reached(report: Report, history: History) -> defaultdict[str, set[str]]:
         if each.at_ms in history.judged:
             found[names[each.rule]].add(each.customer_id)
     return found
-
-
-def iso(at_ms: int) -> str:
-    """Milliseconds since 1970 as people read them.
-
-    >>> iso(1_714_564_800_000)
-    '2024-05-01T12:00:00Z'
-    """
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _kind(text: str | None) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -114,6 +115,12 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--sort", is_flag=True, help="Order the rows of the SQL by time.")
 @judging_options
 @click.option("--against", metavar="DIR|live", help="Compare with these rules, or those in force.")
+@click.option(
+    "--fires",
+    metavar="OUT.jsonl",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every fire of the judged time, one line each, with its reason.",
+)
 @as_json
 @settings_options("rules", "model", "log", only_kafka=True, said=LOG)
 def backtest(
@@ -125,6 +132,7 @@ def backtest(
     sort: bool,
     judging: "Judging",
     against: str | None,
+    fires: Path | None,
     as_json: bool,
 ) -> None:
     """Run rules over a history with the engine that runs live, and say what they would have done.
@@ -136,7 +144,7 @@ def backtest(
 
     source = history(settings, lines, sql, pairs, sort=sort)
     kernels.load(say)
-    ours = _judged(settings, settings.rules, source, judging)
+    ours = _judged(settings, settings.rules, source, judging, fires)
     told: dict[str, Any] = msgspec.to_builtins(ours[0])
     if against is not None:
         there = _in_force() if against == LIVE else Path(against)
@@ -147,16 +155,27 @@ def backtest(
         _print(ours[0], told.get("against", {}))
 
 
-def _judged(settings: Settings, rules: Path | None, source: "Source", judging: "Judging") -> Judged:
+def _judged(
+    settings: Settings,
+    rules: Path | None,
+    source: "Source",
+    judging: "Judging",
+    fires: Path | None = None,
+) -> Judged:
     from streams.backtest import BacktestError, backtest
+    from streams.fire_lines import FireLines, FireLinesError
     from streams.loader import Sources
 
     engine = Sources(settings.model, rules).engine()
-    with reading(source) as progress:
-        try:
-            return backtest(source, engine, time.time_ns() // 1_000_000, judging, progress)
-        except BacktestError as error:
-            raise Problems(str(error)) from error
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        with (
+            reading(source) as progress,
+            nullcontext() if fires is None else FireLines(fires) as lines,
+        ):
+            return backtest(source, engine, now_ms, judging, progress, lines)
+    except (BacktestError, FireLinesError) as error:
+        raise Problems(str(error)) from error
 
 
 def _in_force() -> Path | None:

@@ -7,9 +7,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from rules.duration import iso
 from streams import backtest as module
 from streams.backtest import BacktestError, Judging, Report, backtest, compare
 from streams.cli import main
+from streams.fire_lines import FireLines, FireLinesError
 from streams.foretold import Fired, Lead, foretold
 from streams.ranking import average_precision
 from tests.replaying import engine_of
@@ -238,3 +240,51 @@ def test_one_source_is_to_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (none.exit_code, both.exit_code) == (2, 2)
     assert "the embedded log keeps no history" in none.stderr
     assert "name one source" in both.stderr
+
+
+def test_every_fire_of_the_judged_time_is_a_line(tmp_path: Path) -> None:
+    """Who checks a rule by hand needs all of it, with the reason; a fire with two targets is one."""
+    text = DEAR.replace('then = [{ log = "x" }]', 'then = [{ log = "x" }, { topic = "y" }]')
+    file = tmp_path / "fires.jsonl"
+    with FireLines(file) as lines:
+        judging = Judging(since_ms=12 * HOUR_MS)
+        source, engine = ListSource(HISTORY), engine_of(text)
+        report, _ = backtest(source, engine, NOW_MS, judging, lambda _rows: None, lines)
+    told = [json.loads(line) for line in file.read_text().splitlines()]
+
+    assert len(told) == report.fires > 0
+    everything = judged(Judging(), text)
+    with FireLines(file) as lines:
+        backtest(ListSource(HISTORY), engine_of(text), NOW_MS, Judging(), lambda _rows: None, lines)
+    told = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(told) == everything.fires == 8
+    assert {"rule": "dear", "customer_id": "eve", "cause": "e4", "reason": "99"}.items() <= next(
+        each for each in told if each["customer_id"] == "eve" and each["rule"] == "dear"
+    ).items()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_backtest_that_breaks_off_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the fires would be taken for all."""
+    monkeypatch.setattr(module, "FIRES_MAX", 1)
+    given = (ListSource(HISTORY), engine_of(DEAR), NOW_MS, Judging(), lambda _rows: None)
+    with FireLines(tmp_path / "fires.jsonl") as lines, pytest.raises(BacktestError):
+        backtest(*given, lines)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_is_named(tmp_path: Path) -> None:
+    """Before the history is read: that may take minutes."""
+    with pytest.raises(FireLinesError, match="cannot be written"):
+        FireLines(tmp_path / "nowhere" / "fires.jsonl")
+
+
+def test_samples_are_of_the_judged_time() -> None:
+    """What fired before it only filled the profiles."""
+    report = judged(Judging(from_ms=START_MS + 20 * HOUR_MS))
+
+    assert {each["customer_id"] for each in report.rules["any"].samples} == {"bob", "eve"}
+    assert judged(Judging()).judged_from == iso(START_MS)
