@@ -10,7 +10,7 @@ Not here  Ranking (ranking.py). Two sets of rules against each other: `compare`.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -190,27 +190,10 @@ def backtest(
     if lines is not None:
         lines.finish(history.judged)
     judged = [each for each in history.fires if history.counts(each)]
-    by_rule: defaultdict[int, list[Fired]] = defaultdict(list)
-    for each in judged:
-        by_rule[each.rule].append(each)
-    names = [bound.rule.name for bound in engine.rule_plan.bound]
     outcomes = None
     if judging.outcome is not None:
         outcomes = [each for each in history.outcomes if history.counts(each)]
-    held_back = engine.rule_plan.suppressed_by
-    rules = {
-        name: RuleReport(
-            fires=len(mine := by_rule[number]),
-            customers=len({each.customer_id for each in mine}),
-            fires_per_day=dict(sorted(Counter(iso(each.at_ms)[:10] for each in mine).items())),
-            suppressed={
-                why: count - before[name].get(why, 0) for why, count in held_back[name].items()
-            },
-            samples=history.samples_of(name),
-            foretold=None if outcomes is None else foretold(mine, outcomes, judging.within_ms),
-        )
-        for number, name in enumerate(names)
-    }
+    rules = _reports(engine, history, judged, outcomes, judging.within_ms, before)
     report = Report(
         events_read=summary.events_read,
         events_per_second=summary.events_per_second,
@@ -227,6 +210,35 @@ def backtest(
         report.lead_time = all_of_it.lead_time
         report.average_precision = _ranked(history)
     return report, history
+
+
+def _reports(
+    engine: Engine,
+    history: History,
+    judged: Sequence[Fired],
+    outcomes: Sequence[Fired] | None,
+    within_ms: int,
+    before: Mapping[str, Mapping[str, int]],
+) -> dict[str, RuleReport]:
+    """What each rule did; `before`: how often it had been held back before this history."""
+    by_rule: defaultdict[int, list[Fired]] = defaultdict(list)
+    for each in judged:
+        by_rule[each.rule].append(each)
+    names = [bound.rule.name for bound in engine.rule_plan.bound]
+    held_back = engine.rule_plan.suppressed_by
+    return {
+        name: RuleReport(
+            fires=len(mine := by_rule[number]),
+            customers=len({each.customer_id for each in mine}),
+            fires_per_day=dict(sorted(Counter(iso(each.at_ms)[:10] for each in mine).items())),
+            suppressed={
+                why: count - before[name].get(why, 0) for why, count in held_back[name].items()
+            },
+            samples=history.samples_of(name),
+            foretold=None if outcomes is None else foretold(mine, outcomes, within_ms),
+        )
+        for number, name in enumerate(names)
+    }
 
 
 def _ranked(history: History) -> float | None:
