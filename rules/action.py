@@ -8,6 +8,7 @@ Not here  Deciding (evaluate.py). Delivering (sinks/, streams/relay.py).
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -51,6 +52,19 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     ends_ms: int = 0  # when the alert is over at the latest; 0: whenever its receiver thinks so
     body: str = ""  # JSON that its target asks for instead of ours (body.py)
     is_stale: bool = False  # its cause was no news when it arrived: to be recorded, not delivered
+
+
+def one_of_each_fire(actions: Iterable[Action]) -> list[Action]:
+    """The first action of each fire: a rule with two targets has fired once, and no ending is a fire.
+
+    Args:
+        actions: of whole fires; a fire's are in one batch.
+    """
+    found: dict[tuple[str, str, str], Action] = {}
+    for each in actions:
+        if not each.resolves:
+            found.setdefault((each.rule, each.customer_id, each.cause), each)
+    return list(found.values())
 
 
 def action_id(rule: str, version: int, customer_id: str, cause: str, target: int) -> str:

@@ -7,6 +7,7 @@ Not here  The metrics themselves: metrics.py.
 import logging
 import time
 
+from rules.action import one_of_each_fire
 from streams.deliveries import Deliveries
 from streams.errors import FencedError, MismatchError, StoreDownError, StreamsError
 from streams.fence import Fence
@@ -79,10 +80,4 @@ def count(metrics: Metrics, work: Work, took_ns: int, now_ms: float) -> None:
     if work.dead:
         metrics.dead_letters(letter.reason for letter in work.dead)
     if outcome.actions:
-        # A rule with two targets has fired once.
-        fires = dict.fromkeys(
-            (each.rule, each.customer_id, each.cause)
-            for each in outcome.actions
-            if not each.resolves
-        )
-        metrics.fired(rule for rule, _, _ in fires)
+        metrics.fired(each.rule for each in one_of_each_fire(outcome.actions))

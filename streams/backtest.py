@@ -9,7 +9,7 @@ Limits    FIRES_MAX fires and outcomes; SAMPLES samples a rule, the newest.
 Not here  Ranking (ranking.py). Two sets of rules against each other: `compare`.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -19,7 +19,7 @@ import numpy as np
 
 from processors.event import Event
 from processors.fold import ADMITTED
-from rules.action import Action
+from rules.action import Action, one_of_each_fire
 from rules.duration import iso
 from streams.errors import StreamsError
 from streams.fire_lines import FireLines
@@ -92,7 +92,9 @@ class History:
         default_factory=list
     )  # order, time, rules that fired
     lines: FireLines | None = None
-    samples: dict[str, list[Action]] = field(default_factory=lambda: defaultdict(list))
+    samples: dict[str, deque[Action]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=SAMPLES))
+    )
     oldest_ms: int = 1 << 62
     newest_ms: int = 0
     judged: range = range(0)  # milliseconds
@@ -137,18 +139,11 @@ class History:
             self.ranked.append((event.order_id, event.at_ms, fired_count))
 
     def note(self, actions: Sequence[Action]) -> None:
+        fires = one_of_each_fire(actions)
         if self.lines is not None:
-            self.lines.note(actions)
-        for each in actions:
-            known = self.samples[each.rule]
-            is_new = (
-                not known
-                or known[-1].cause != each.cause
-                or known[-1].customer_id != each.customer_id
-            )
-            if is_new and not each.resolves:  # a fire has an action for each target
-                known.append(each)
-                del known[:-SAMPLES]
+            self.lines.note(fires)
+        for each in fires:
+            self.samples[each.rule].append(each)
 
     def samples_of(self, rule: str) -> list[dict[str, str]]:
         """Some fires of the judged time."""

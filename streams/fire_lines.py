@@ -50,24 +50,19 @@ class FireLines:
         """
         self._file = file
         self._part = file.with_name(f"{file.name}.part")
-        self._last: tuple[str, str, str] | None = None
         self._encoder = msgspec.json.Encoder()
         try:
             self._out = self._part.open("wb")
         except OSError as error:
             raise self._failed(error) from error
 
-    def note(self, actions: Sequence[Action]) -> None:
-        """Write the fires behind these actions.
+    def note(self, fires: Sequence[Action]) -> None:
+        """Write these fires, an action of each.
 
         Raises:
             FireLinesError: The disk does not take them.
         """
-        for each in actions:
-            fire = (each.rule, each.customer_id, each.cause)
-            if each.resolves or fire == self._last:  # an action for each target of a fire
-                continue
-            self._last = fire
+        for each in fires:
             about = (each.rule, each.version, each.customer_id, iso(each.at_ms), each.at_ms)
             self._write(FireLine(*about, each.cause, each.reason, each.withheld))
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
-from rules.action import Action
+from rules.action import Action, one_of_each_fire
 from streams.controls import Expected, Stage
 from streams.guard import Found, Hour, expectation
 from streams.store import Command, checked, number_of, text_of
@@ -69,13 +69,11 @@ class Counts:
 
     def add(self, actions: Sequence[Action]) -> None:
         """Count what a commit has decided."""
-        fires = {
-            (each.rule, each.customer_id, each.cause): each
-            for each in actions
-            if not (each.is_stale or each.resolves) and each.withheld != "holdout"
-        }
+        fires = one_of_each_fire(
+            each for each in actions if not each.is_stale and each.withheld != "holdout"
+        )
         with self._lock:
-            for action in fires.values():
+            for action in fires:
                 did = Did(action.rule, action.at_ms // HOUR_MS, WOULD if action.withheld else ACTED)
                 tally = self._tallies.setdefault(did, Tally())
                 tally.fires += 1
