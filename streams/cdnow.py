@@ -18,7 +18,7 @@ import msgspec
 
 from processors.batch import RECORDS_MAX
 from processors.event import AMOUNT_MAX
-from streams.source import Chunk, SourceError, fingerprint_of_file
+from streams.source import Chunk, SourceError, fingerprint_of_file, in_chunks
 
 MOVED: Final = timedelta(days=28 * 365 + 7)
 LINES_MAX: Final = 10_000_000
@@ -49,18 +49,7 @@ class CdnowSource:
         return None
 
     def chunks(self, skip: int = 0, size: int = RECORDS_MAX) -> Iterator[Chunk]:
-        rows: list[int] = []
-        values: list[bytes | None] = []
-        for number, event in self._events():
-            if number <= skip:
-                continue
-            rows.append(number)
-            values.append(event)
-            if len(rows) == size:
-                yield Chunk(rows, values)
-                rows, values = [], []
-        if rows:
-            yield Chunk(rows, values)
+        return in_chunks((row for row in self._events() if row[0] > skip), size)
 
     def _events(self) -> Iterator[tuple[int, bytes]]:
         number = 0

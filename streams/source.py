@@ -11,7 +11,7 @@ Not here  Whether a row is a good event: processors/decode.py decides that, as i
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,6 +62,29 @@ class Source(Protocol):
         """
 
 
+def in_chunks(numbered: Iterable[tuple[int, bytes]], size: int) -> Iterator[Chunk]:
+    """Rows with their numbers, at most `size` at a time.
+
+    Raises:
+        SourceError: The rows broke off; those before have been yielded.
+    """
+    rows: list[int] = []
+    values: list[bytes | None] = []
+    try:
+        for number, value in numbered:
+            rows.append(number)
+            values.append(value)
+            if len(rows) == size:
+                yield Chunk(rows, values)
+                rows, values = [], []
+    except SourceError:
+        if rows:
+            yield Chunk(rows, values)
+        raise
+    if rows:
+        yield Chunk(rows, values)
+
+
 class LinesSource:
     """A file of JSON Lines, gzipped or not. Row numbers are line numbers; blank lines are no rows."""
 
@@ -88,23 +111,16 @@ class LinesSource:
         return None
 
     def chunks(self, skip: int = 0, size: int = RECORDS_MAX) -> Iterator[Chunk]:
-        rows: list[int] = []
-        values: list[bytes | None] = []
+        return in_chunks(self._rows(skip), size)
+
+    def _rows(self, skip: int) -> Iterator[tuple[int, bytes]]:
         try:
             with self._open() as stream:
                 for number, line in islice(enumerate(_lines(stream), 1), skip, None):
                     if line.strip():
-                        rows.append(number)
-                        values.append(line)
-                    if len(rows) == size:
-                        yield Chunk(rows, values)
-                        rows, values = [], []
+                        yield number, line
         except (OSError, EOFError) as error:
-            if rows:
-                yield Chunk(rows, values)
             raise SourceError(f"{self.name}: cannot be read any further: {error}") from error
-        if rows:
-            yield Chunk(rows, values)
 
     def _open(self) -> IO[bytes] | gzip.GzipFile:
         if self._file.suffix.lower() == ".gz":
