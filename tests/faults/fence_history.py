@@ -8,7 +8,6 @@ Not here  Each single move in order, without times (fences.py). A process of its
           below that (fence_watch.py).
 """
 
-import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 import msgspec
 import redis
 
+from tests.faults.beside import beside
 from tests.integration.redis_server import RedisServer
 
 PAUSE_SECONDS = 0.01
@@ -84,25 +84,13 @@ class FenceHistory:
 def watching(server: RedisServer, shards: int) -> Iterator[FenceHistory]:
     """The history, as long as the block lasts; Redis must answer all the while."""
     history = FenceHistory()
-    ended = threading.Event()
     keys = [f"rapport:{{{number}}}:fence" for number in range(shards)]
-    failures: list[Exception] = []
+    before: list[bytes | None] = [None] * shards
+    with server.client() as client:
 
-    def watch() -> None:
-        before: list[bytes | None] = [None] * shards
-        try:
-            with server.client() as client:
-                while not ended.wait(PAUSE_SECONDS):
-                    history.look(client, keys, before)
-        except Exception as error:  # noqa: BLE001  raised again at the end of the block
-            failures.append(error)
+        def look() -> None:
+            time.sleep(PAUSE_SECONDS)
+            history.look(client, keys, before)
 
-    thread = threading.Thread(target=watch, name="fence-history")
-    thread.start()
-    try:
-        yield history
-    finally:
-        ended.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+        with beside(look, "fence-history"):
+            yield history

@@ -1,10 +1,9 @@
 """A steady load beside whatever else happens."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from tests.faults.beside import beside
 from tests.integration.shop import Sender, Told
 
 
@@ -15,17 +14,6 @@ def loading(sender: Sender, events: Iterator[Told], rate: int) -> Iterator[None]
     Raises:
         Exception: What ended the sending, at the end of the block.
     """
-    ended = threading.Event()
-
-    def send() -> None:
-        while not ended.is_set():
-            sender.send(events, max(1, rate // 4), rate=rate)
-
-    with ThreadPoolExecutor(1, "load") as pool:
-        sending = pool.submit(send)
-        try:
-            yield
-        finally:
-            ended.set()
-        sending.result()
-        sender.flush()
+    with beside(lambda: sender.send(events, max(1, rate // 4), rate=rate), "load"):
+        yield
+    sender.flush()

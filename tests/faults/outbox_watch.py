@@ -8,17 +8,18 @@ Not here  What is in the entries (fences.py).
 """
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tests.faults.beside import beside
 from tests.faults.timer_load import wall_ms
 from tests.integration.redis_server import RedisServer
 
 TELL: Final = {"notify-keyspace-events": "K$"}
 CHANNEL: Final = re.compile(rb"__keyspace@0__:rapport:\{(\d+)\}:outbox:(\d+)")
 POLL_SECONDS: Final = 0.1
+SUBSCRIBE_SECONDS_MAX: Final = 10.0
 
 Seen = dict[tuple[int, int], int]
 """By shard and sequence, the time in milliseconds by the clock on the wall."""
@@ -28,31 +29,16 @@ Seen = dict[tuple[int, int], int]
 def watching_outboxes(server: RedisServer) -> Iterator[Seen]:
     """Raises what ended the watching, at the end of the block."""
     seen: Seen = {}
-    ended, begun = threading.Event(), threading.Event()
-    failures: list[Exception] = []
+    with server.client() as client, client.pubsub() as told:
 
-    def watch() -> None:
-        try:
-            with server.client() as client, client.pubsub() as told:
-                told.psubscribe("__keyspace@0__:rapport:{*}:outbox:*")
-                while not ended.is_set():
-                    each = told.get_message(timeout=POLL_SECONDS)
-                    begun.set()
-                    if each is not None and each["type"] == "pmessage" and each["data"] == b"set":
-                        named = CHANNEL.fullmatch(each["channel"])
-                        assert named is not None, each
-                        seen.setdefault((int(named[1]), int(named[2])), wall_ms())
-        except Exception as error:  # noqa: BLE001  raised again at the end of the block
-            failures.append(error)
-            begun.set()
+        def hear() -> None:
+            each = told.get_message(timeout=POLL_SECONDS)
+            if each is not None and each["type"] == "pmessage" and each["data"] == b"set":
+                named = CHANNEL.fullmatch(each["channel"])
+                assert named is not None, each
+                seen.setdefault((int(named[1]), int(named[2])), wall_ms())
 
-    thread = threading.Thread(target=watch, name="outbox-watch")
-    thread.start()
-    begun.wait()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+        told.psubscribe("__keyspace@0__:rapport:{*}:outbox:*")
+        assert told.get_message(timeout=SUBSCRIBE_SECONDS_MAX) is not None, "Redis says nothing"
+        with beside(hear, "outbox-watch"):
+            yield seen

@@ -10,10 +10,8 @@ Not here  What must come of it (timer_check.py).
 
 import heapq
 import random
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,6 +20,7 @@ from typing import Final
 import msgspec
 from confluent_kafka import KafkaError, Message
 
+from tests.faults.beside import beside
 from tests.faults.timer_rules import Happening, Person
 from tests.integration.shop import Sender, Told
 
@@ -183,18 +182,11 @@ def living(lives: Lives) -> Iterator[None]:
     Raises:
         Exception: What ended the sending, at the end of the block.
     """
-    ended = threading.Event()
 
-    def send() -> None:
-        while not ended.is_set():
-            lives.turn()
-            lives.sender.listen(POLL_SECONDS)
+    def turn() -> None:
+        lives.turn()
+        lives.sender.listen(POLL_SECONDS)
 
-    with ThreadPoolExecutor(1, "lives") as pool:
-        sending = pool.submit(send)
-        try:
-            yield
-        finally:
-            ended.set()
-        sending.result()
-        lives.sender.flush()
+    with beside(turn, "lives"):
+        yield
+    lives.sender.flush()
