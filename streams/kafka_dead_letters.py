@@ -14,7 +14,7 @@ Not here  Listing and replaying (dead_letters.py).
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -55,26 +55,6 @@ class Note:
 Refused: TypeAlias = tuple[Note, KafkaError]
 
 
-@dataclass(slots=True)
-class Sending:
-    """Notes that a producer was given together, and what became of them so far."""
-
-    producer: Producer
-    left: int  # not answered
-    refused: list[Refused] = field(default_factory=list)
-
-    def flush(self) -> None:
-        """Wait for all answers.
-
-        Raises:
-            LogDownError: They did not come in time.
-        """
-        if self.left:
-            self.producer.flush(FLUSH_SECONDS_MAX)
-        if self.left:
-            raise LogDownError("delivery", LATE)
-
-
 class KafkaDeadLetters:
     """The port of shards whose log is Kafka. For one thread."""
 
@@ -83,14 +63,14 @@ class KafkaDeadLetters:
         # Made now, so that the first letter does not wait for a connection and an id: 0.2 s and more.
         self._producer: Producer | None = Producer(settings.producer())
 
-    def send(self, letters: Sequence[DeadLetter]) -> "OnTheirWay":
+    def send(self, letters: Sequence[DeadLetter]) -> "Sending":
         """Send the letters on their way.
 
         Raises:
             LogDownError: They may not be; send them again.
         """
         notes = [Note(each, each.value, max(each.origin.at_ms, 0)) for each in letters]
-        return OnTheirWay(self, self._begin(notes))
+        return self._begin(notes)
 
     def settle(self, failed: list[Refused]) -> None:
         """Write those that were refused as they can be written, and wait until they are durable.
@@ -103,31 +83,19 @@ class KafkaDeadLetters:
             notes = [note for note in mends if note is not None]
             if not notes or len(notes) < len(failed):
                 break
-            failed = self._written(notes)
+            failed = self._begin(notes).refusals()
         if failed:
             raise LogDownError("delivery", f"a dead letter is not written: {failed[0][1]}")
-
-    def _written(self, notes: Sequence[Note]) -> list[Refused]:
-        """Write notes; return those that were refused."""
-        if not notes:
-            return []
-        sending = self._begin(notes)
-        try:
-            sending.flush()
-        finally:
-            if sending.left or sending.refused:
-                self.give_up(sending.producer)
-        return sending.refused
 
     def give_up(self, producer: Producer) -> None:
         """Use another producer from now on: after an error it may be of no more use."""
         if self._producer is producer:
             self._producer = None
 
-    def _begin(self, notes: Sequence[Note]) -> Sending:
+    def _begin(self, notes: Sequence[Note]) -> "Sending":
         if self._producer is None:
             self._producer = Producer(self._settings.producer())
-        sending = Sending(self._producer, len(notes))
+        sending = Sending(self, self._producer, len(notes))
         try:
             for note in notes:
                 self._produce(sending, note)
@@ -136,7 +104,7 @@ class KafkaDeadLetters:
             raise LogDownError("delivery", str(error)) from error
         return sending
 
-    def _produce(self, sending: Sending, note: Note) -> None:
+    def _produce(self, sending: "Sending", note: Note) -> None:
         def report(error: KafkaError | None, _message: Message) -> None:
             sending.left -= 1
             if error is not None:
@@ -156,12 +124,15 @@ class KafkaDeadLetters:
             sending.refused.append((note, error.args[0]))
 
 
-class OnTheirWay:
-    """Letters that were sent together."""
+class Sending:
+    """Notes that a producer was given together, and what became of them so far."""
 
-    def __init__(self, port: KafkaDeadLetters, sending: Sending) -> None:
+    def __init__(self, port: KafkaDeadLetters, producer: Producer, left: int) -> None:
+        """Wait for so many answers of this producer of the port."""
+        self.producer = producer
+        self.left = left
+        self.refused: list[Refused] = []
         self._port = port
-        self._sending = sending
         self._until = time.monotonic() + FLUSH_SECONDS_MAX
 
     def are_there(self) -> bool:
@@ -170,27 +141,30 @@ class OnTheirWay:
         Raises:
             LogDownError: Some may not be; send all of them again.
         """
-        sending = self._sending
-        sending.producer.poll(0)
-        if sending.left and time.monotonic() < self._until:
+        self.producer.poll(0)
+        if self.left and time.monotonic() < self._until:
             return False
-        if sending.left:
-            self._port.give_up(sending.producer)
-            raise LogDownError("delivery", LATE)
-        refused, sending.refused = sending.refused, []
-        if refused:
-            self._port.give_up(sending.producer)
-            self._port.settle(refused)
+        self._port.settle(self._answered())
         return True
 
     def wait(self) -> None:
         """Return when all are durable. Raises as `are_there` does."""
-        try:
-            self._sending.flush()
-        except LogDownError:
-            self._port.give_up(self._sending.producer)
-            raise
-        self.are_there()
+        self._port.settle(self.refusals())
+
+    def refusals(self) -> list[Refused]:
+        """Wait for all answers: what was refused. Raises as `are_there` does."""
+        if self.left:
+            self.producer.flush(FLUSH_SECONDS_MAX)
+        return self._answered()
+
+    def _answered(self) -> list[Refused]:
+        """What was refused, once. After an error the producer may be of no more use."""
+        if self.left or self.refused:
+            self._port.give_up(self.producer)
+        if self.left:
+            raise LogDownError("delivery", LATE)
+        refused, self.refused = self.refused, []
+        return refused
 
 
 def mended(note: Note, code: int) -> Note | None:

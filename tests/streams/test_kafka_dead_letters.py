@@ -34,8 +34,9 @@ class ScriptedDeadLetters(KafkaDeadLetters):
         self.sent.append(notes)
         codes = self._refusals.pop(0) if self._refusals else ()
         answers = zip(notes, codes, strict=False)
-        refused = [(note, KafkaError(code)) for note, code in answers if code]
-        return Sending(Producer(PLAIN.producer()), 0, refused)
+        sending = Sending(self, Producer(PLAIN.producer()), 0)
+        sending.refused = [(note, KafkaError(code)) for note, code in answers if code]
+        return sending
 
 
 def letter(headers: tuple[tuple[str, bytes], ...] = (), at_byte: int | None = 3) -> DeadLetter:
