@@ -63,11 +63,8 @@ def _log_odds(chance: Floats) -> Floats:
 
 def _rhythm(days: OrderDays, history: History, last_day: int) -> Iterator[Floats]:
     """All else, from the order days up to the cut."""
-    seen = days.day <= last_day
-    number, day = days.customer[seen], days.day[seen]
-    money = days.micros[seen] / MICRO
-    first = np.flatnonzero(np.append(True, np.diff(number) != 0))
-    count = np.diff(np.append(first, len(number)))
+    until, first, count = days.until(last_day)
+    day, money = until.day, until.micros / MICRO
     last = first + count - 1
     of = np.repeat(np.arange(len(first)), count)
     repeats = history.summary.frequency

@@ -115,18 +115,29 @@ class OrderDays:
         summed = np.add.reduceat(micros, first)
         return cls(tuple(names.tolist()), number[first], day[first], summed)
 
+    def until(self, last_day: int) -> tuple[Self, Integers, Integers]:
+        """The order days up to `last_day`; where each customer's begin, and how many they are.
+
+        Raises:
+            OrderDaysError: There are none.
+        """
+        seen = self.day <= last_day
+        if not seen.any():
+            raise OrderDaysError(f"nobody had ordered by day {last_day} (since 1970): cut later")
+        number = self.customer[seen]
+        first = np.flatnonzero(np.append(True, np.diff(number) != 0))
+        count = np.diff(np.append(first, len(number)))
+        until = replace(self, customer=number, day=self.day[seen], micros=self.micros[seen])
+        return until, first, count
+
     def history(self, last_day: int) -> History:
         """What is known at the end of `last_day` of the customers who have ordered by then.
 
         Raises:
             OrderDaysError: Nobody has.
         """
-        seen = self.day <= last_day
-        if not seen.any():
-            raise OrderDaysError(f"nobody had ordered by day {last_day} (since 1970): cut later")
-        number, day, micros = self.customer[seen], self.day[seen], self.micros[seen]
-        first = np.flatnonzero(np.append(True, np.diff(number) != 0))
-        count = np.diff(np.append(first, len(number)))
+        until, first, count = self.until(last_day)
+        number, day, micros = until.customer, until.day, until.micros
         last = first + count - 1
         repeats = (count - 1).astype(np.float64)
         money = (np.add.reduceat(micros, first) - micros[first]) / MICRO
