@@ -144,8 +144,7 @@ def worker_files(bench: Bench, port: int) -> tuple[Path, Path]:
     (rules / "webhook.toml").write_text(WEBHOOK_RULE)
     settings = bench.folder / "rapport.toml"
     settings.write_text(
-        'stale_after = "never"\n[endpoints.bench]\n'
-        f'url = "http://127.0.0.1:{port}/hook"\nsecret = "{SECRET}"\n'
+        f'[endpoints.bench]\nurl = "http://127.0.0.1:{port}/hook"\nsecret = "{SECRET}"\n'
     )
     return settings, rules
 

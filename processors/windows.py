@@ -186,7 +186,7 @@ def _typical(
     total: float,
     low: float,
     high: float,
-    has_values: bool,  # noqa: FBT001
+    has_values: bool,  # noqa: FBT001  a kernel's arguments have no names
 ) -> float:
     """Mean or extreme of what a window holds."""
     if count == 0.0:
@@ -209,7 +209,8 @@ def read_window(
     reading = reads[read, READ_READING]
     held = whole[reads[read, READ_AT]]
     window = reads[read, READ_WINDOW]
-    start = now_ms - windows[window, WINDOW_MS]
+    window_ms = windows[window, WINDOW_MS]
+    start = now_ms - window_ms
     times = reads[read, READ_BODY]
     values = times + reads[read, READ_SIZE]
     has_values = reads[read, READ_VALUE] >= 0
@@ -237,11 +238,9 @@ def read_window(
     if reading == _COUNT:
         value = count
     elif reading == _RATE:
-        value = count * _DAY_MS / windows[window, WINDOW_MS]
+        value = count * _DAY_MS / window_ms
     elif reading == _APPROXIMATE:
         value = 1.0 if partial > 0.0 else 0.0
     elif reading != _SUM:
         value = _typical(reading, count, total, low, high, has_values)
-    return value, min(same_until, FOREVER_MS - windows[window, WINDOW_MS]) + windows[
-        window, WINDOW_MS
-    ]
+    return value, min(same_until, FOREVER_MS - window_ms) + window_ms

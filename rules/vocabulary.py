@@ -110,12 +110,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else ""
 
 
-def nearest_or_some(name: str, names: Iterable[str], kind: str) -> str:
-    """The name that is near, by itself or by one of its parts, else what names there are; "": none.
+def nearest_rule(name: str, names: Iterable[str]) -> str:
+    """The rule that is near, by its name or a part of it, else what rules there are; "": none.
 
-    >>> nearest_or_some("chrn", ["churn-risk-callback", "cart-reminder"], "rules")
+    >>> nearest_rule("chrn", ["churn-risk-callback", "cart-reminder"])
     'did you mean `churn-risk-callback`?'
-    >>> nearest_or_some("xyz", [f"r{number}" for number in range(10)], "rules")
+    >>> nearest_rule("xyz", [f"r{number}" for number in range(10)])
     'rules are r0, r1, r2, r3, r4, r5, r6, r7 and 2 more'
     """
     known = sorted(names)
@@ -125,4 +125,4 @@ def nearest_or_some(name: str, names: Iterable[str], kind: str) -> str:
     if near or not known:
         return near
     more = f" and {len(known) - SHOWN_MAX} more" if len(known) > SHOWN_MAX else ""
-    return f"{kind} are {', '.join(known[:SHOWN_MAX])}{more}"
+    return f"rules are {', '.join(known[:SHOWN_MAX])}{more}"

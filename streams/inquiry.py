@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from processors.layout import Layout, LayoutError, fingerprint_of
 from rules.rule import Rule
 from rules.rule_table import SNOOZED_MS
-from rules.vocabulary import nearest_or_some
+from rules.vocabulary import nearest_rule
 from streams.asked import RowError, UnknownError
 from streams.moment import moment_at
 from streams.step import Engine
@@ -112,5 +112,5 @@ def rule_named(rules: Sequence[Rule], name: str) -> Rule:
     for each in rules:
         if each.name == name:
             return each
-    mend = nearest_or_some(name, (each.name for each in rules), "rules")
+    mend = nearest_rule(name, (each.name for each in rules))
     raise UnknownError("rule", name, mend)

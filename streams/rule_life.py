@@ -17,7 +17,7 @@ from typing import Any, Final
 from msgspec import to_builtins
 
 from processors.event import ID_CHARS_MAX
-from rules.vocabulary import nearest_or_some
+from rules.vocabulary import nearest_rule
 from streams import given
 from streams.asked import TimeTextError, UnknownError, time_ms
 from streams.controls import (
@@ -152,7 +152,7 @@ class RuleLife:
         rules = await self._controls.known()
         if rule in rules:
             return rules[rule]
-        mend = nearest_or_some(rule, rules, "rules")
+        mend = nearest_rule(rule, rules)
         raise UnknownError(
             "rule", rule, mend or "no rules were ever in force with this Redis: start Rapport first"
         )

@@ -127,9 +127,10 @@ class Shard:
         self._load(missing, decoded.customer_ids)
         self._steps_open += 1
         slots = self.table.slots(decoded.customer_ids)
-        before_ms: list[int] = self.table.whole_rows[slots, DUE].tolist()
-        fired_ms = list[int]()
-        observe = partial(note_timers, fired_ms) if self.engine.rule_plan.has_timers else None
+        before_ms, fired_ms, observe = list[int](), list[int](), None
+        if self.engine.rule_plan.has_timers:
+            before_ms = self.table.whole_rows[slots, DUE].tolist()
+            observe = partial(note_timers, fired_ms)
         place = (self.engine, self.table, records, decoded, self.number, observe)
         outcome = self._rounds.run(*place, slots=slots)
         if outcome.actions and self._stale_ms is not None:

@@ -162,10 +162,7 @@ def test_results_do_not_depend_on_where_batches_are_cut(
 ) -> None:
     """A busy hour makes large batches, a quiet one small: both must decide the same."""
     cuts = sorted({0, len(batch), *data.draw(st.lists(st.integers(0, len(batch)), max_size=8))})
-    whole_table, cut_table = (
-        empty_table(),
-        empty_table(),
-    )
+    whole_table, cut_table = empty_table(), empty_table()
     whole, whole_status = fold_list(PLAN, whole_table, batch)
     parts = [fold_list(PLAN, cut_table, batch[a:b]) for a, b in pairwise(cuts)]
 
@@ -190,10 +187,7 @@ def test_final_readings_do_not_depend_on_the_order_of_arrival(
     distinct = list({event.id: event for event in batch}.values())
     shuffled = list(distinct)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    tables = [
-        empty_table(),
-        empty_table(),
-    ]
+    tables = [empty_table(), empty_table()]
     for table, order in zip(tables, (distinct, shuffled), strict=True):
         fold_list(PLAN, table, order)
     probes = [
@@ -216,10 +210,7 @@ def test_final_readings_do_not_depend_on_the_order_of_arrival(
 def test_duplicates_change_nothing(batch: list[Event]) -> None:
     """A log delivers at least once; counting twice is how health scores become fiction."""
     once = list({event.id: event for event in batch}.values())[:8]
-    plain, doubled = (
-        empty_table(),
-        empty_table(),
-    )
+    plain, doubled = empty_table(), empty_table()
     fold_list(PLAN, plain, once)
     _, status = fold_list(PLAN, doubled, [*once, *reversed(once)])
 
