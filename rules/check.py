@@ -221,9 +221,28 @@ class Checker:
             return self._made(
                 [left], lambda them: text_test(tree.sign, them[0], [right], tree.span)
             )
+        if tree.sign in ("=", "!=") and isinstance(right, Path) and self._is_bare(right):
+            self._unquoted(left, right)
+            return None
         return self._made(
             [left, right], lambda them: comparison(tree.sign, them[0], them[1], tree.span)
         )
+
+    def _is_bare(self, tree: Path) -> bool:
+        """Whether it looks like a text whose quotes were forgotten."""
+        known = (*self.scores, *FUNCTIONS, *FIELDS, *KINDS, "true", "false")
+        if len(tree.parts) > 1 or tree.text in known:
+            return False
+        return self._score_of(tree.text) is not None or not nearest(tree.text, known)
+
+    def _score_of(self, text: str) -> str | None:
+        """The score that may be this text."""
+        return next((name for name, texts in self.scores.items() if text in (texts or ())), None)
+
+    def _unquoted(self, left: Syntax, right: Path) -> None:
+        named = self._score_of(right.text) or (left.text if isinstance(left, Path) else "channel")
+        mend = f'a text stands in quotes, as in {named} = "{right.text}"'
+        self.wrong(right.span, f"`{right.text}` is not known", mend)
 
     def _membership(self, tree: Membership) -> Expression | None:
         literals = [each for each in tree.items if isinstance(each, Literal)]

@@ -26,6 +26,7 @@ FILE_BYTES_MAX: Final = 64 * 1024
 PROBLEMS_MAX: Final = 100  # nobody mends more in one go
 NAMED_MAX: Final = 10  # rules named in one message
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_TOML_TWICE: Final = re.compile(r"^Cannot (?:declare \(.*\) twice|overwrite a value)|^Duplicate ")
 
 
 def load(files: Mapping[str, bytes], names: Mapping[str, Named]) -> RuleSet:
@@ -116,17 +117,21 @@ def document(
 def _toml_problem(where: Positions, said: str) -> Problem:
     place = _TOML_PLACE.search(said)
     message = f"this is not TOML: {_TOML_PLACE.sub('', said)}"
+    mend = "texts stand in quotes, one `key = value` a line"
+    if place is None:
+        mend = "something is missing at the end"
+    if _TOML_TWICE.match(said):
+        message = "this was given before in this file"
+        mend = "take one of the two away, or rename it; other mistakes of this file are told after that"
     if place is None:
         end = max(0, len(where.text.rstrip()) - 1)
-        return where.problem(Span(end, end + 1), message, "something is missing at the end")
+        return where.problem(Span(end, end + 1), message, mend)
     line, column = int(place[1]), int(place[2])
     start = 0
     for _ in range(line - 1):
         start = where.text.find("\n", start) + 1
     at = start + column - 1
-    return where.problem(
-        Span(at, at + 1), message, "texts stand in quotes, one `key = value` a line"
-    )
+    return where.problem(Span(at, at + 1), message, mend)
 
 
 def _tables(

@@ -88,7 +88,7 @@ def duration_ms(text: str) -> int:
     5400000
     """
     if not _DURATION.fullmatch(text):
-        mend = 'write a number and a unit, such as "10m" or "14d"'
+        mend = f'write a number and a unit of {", ".join(UNITS_MS)}, such as "10m" or "14d"'
         raise ExpressionError(Span(0, len(text)), "this is no duration", mend)
     tree = parse(text)
     assert isinstance(tree, Literal), "the grammar takes every such text for a duration"

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
+from processors.batch import DeadLetter
 from processors.event import Event
 from processors.fold import ADMITTED
 from rules.action import Action, one_of_each_fire
@@ -62,6 +63,7 @@ class Report(msgspec.Struct):
     fires: int
     customers: int
     rules: dict[str, RuleReport]
+    dead_letters: dict[str, int]  # rows that nothing was made of, by reason
     precision: float | None = None
     recall: float | None = None
     lead_time: Lead | None = None
@@ -91,6 +93,7 @@ class History:
     ranked: list[tuple[str, int, int]] = field(
         default_factory=list
     )  # order, time, rules that fired
+    dead: list[DeadLetter] = field(default_factory=list)  # the first of them
     lines: FireLines | None = None
     samples: dict[str, deque[Action]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=SAMPLES))
@@ -176,7 +179,8 @@ def backtest(
     history = History(_kind(judging.outcome), _kind(judging.units), lines=lines)
     before = engine.rule_plan.suppressed_by
     watchers = Watchers(observe=history.observe, actions=history.note, progress=progress)
-    summary = replay(source, engine, now_ms, watchers).summary
+    replayed = replay(source, engine, now_ms, watchers)
+    summary, history.dead = replayed.summary, replayed.dead
     until_ms = history.newest_ms + 1 if judging.until_ms is None else judging.until_ms
     from_ms = 0 if judging.from_ms is None else judging.from_ms
     if judging.since_ms is not None:
@@ -198,6 +202,7 @@ def backtest(
         fires=len(judged),
         customers=len({each.customer_id for each in judged}),
         rules=rules,
+        dead_letters=summary.dead_letters,
     )
     if outcomes is not None:
         all_of_it = foretold(judged, outcomes, judging.within_ms)

@@ -1,17 +1,18 @@
 """`rapport replay`: the engine over a history, on the event clock, without services."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from streams import kernels
 from streams.commands.options import (
+    Problems,
     UsageError,
     as_json,
     parameters,
@@ -25,8 +26,11 @@ from streams.commands.options import (
 from streams.settings import Settings
 
 if TYPE_CHECKING:
+    from processors.batch import DeadLetter
     from streams.replay import Replayed
     from streams.source import Source
+
+DEAD_TOLD: Final = 10  # rows
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,7 +80,8 @@ def replay(
 ) -> None:
     """Run the engine over a history on the event clock, without services.
 
-    Nothing is delivered. The same rows end in the same profiles and fires as they would live.
+    Nothing is delivered. The same rows end in the same profiles and fires as they would live. Rows
+    that nothing was made of are told; the exit code is then 1.
     """
     from streams.query import open_source
 
@@ -89,6 +94,18 @@ def replay(
         print_json(msgspec.to_builtins(replayed.summary))
     else:
         _print(replayed)
+    tell_dead(replayed.dead, replayed.summary.dead_letters)
+
+
+def tell_dead(dead: "Sequence[DeadLetter]", counts: Mapping[str, int]) -> None:
+    """Tell of the first rows that nothing was made of; where there are any, the exit code is 1."""
+    for letter in dead[:DEAD_TOLD]:
+        say(f"row {letter.origin.position}: {letter.reason}: {letter.detail}")
+    many = sum(counts.values())
+    if many > DEAD_TOLD:
+        say(f"and {many - DEAD_TOLD:,} more")
+    if many:
+        raise Problems("")
 
 
 def _replayed(settings: Settings, source: "Source", features: Path | None) -> "Replayed":
@@ -137,5 +154,3 @@ def _print(replayed: "Replayed") -> None:
         if rows:
             console.print()
             print_table(title, rows)
-    for letter in replayed.dead[:10]:
-        say(f"row {letter.origin.position}: {letter.reason}: {letter.detail}")

@@ -26,7 +26,7 @@ from streams.commands.options import (
     settings_options,
     stdout,
 )
-from streams.commands.replay import source_arguments
+from streams.commands.replay import source_arguments, tell_dead
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def backtest(
     """Run rules over a history with the engine that runs live, and say what they would have done.
 
     Nothing is delivered. With an outcome it says how well the rules foretold it; with --against, which
-    customers other rules would have reached.
+    customers other rules would have reached. Rows that nothing was made of are told; the exit code is
+    then 1.
     """
     from streams.backtest import compare
 
@@ -153,6 +154,7 @@ def backtest(
         print_json(told)
     else:
         _print(ours[0], told.get("against", {}))
+    tell_dead(ours[1].dead, ours[0].dead_letters)
 
 
 def _judged(
@@ -190,6 +192,11 @@ def _print(report: "Report", against: dict[str, Any]) -> None:
         f" From {report.judged_from} to {report.judged_until}: {counted(report.fires, 'fire')} for"
         f" {counted(report.customers, 'customer')}."
     )
+    if report.dead_letters:
+        reasons = ", ".join(f"{why} {count:,}" for why, count in report.dead_letters.items())
+        console.print(
+            f"Nothing was made of {sum(report.dead_letters.values()):,} of them: {reasons}."
+        )
     if report.precision is not None or report.recall is not None:
         console.print(
             f"Precision {report.precision}, recall {report.recall}, average precision"

@@ -180,6 +180,27 @@ def test_the_command_prints_json_and_tables(tmp_path: Path) -> None:
     assert told["against"]["dear"]["both"] == 3
 
 
+def test_rows_that_are_no_events_are_told(tmp_path: Path) -> None:
+    """Figures over half of a history must not look like figures over all of it."""
+    (tmp_path / "history.jsonl").write_bytes(b"\n".join([*HISTORY, b'{"id": ']) + b"\n")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "dear.toml").write_text(DEAR)
+    call = [
+        "rules",
+        "backtest",
+        str(tmp_path / "history.jsonl"),
+        "--rules",
+        str(tmp_path / "rules"),
+    ]
+    shown = CliRunner().invoke(main, call)
+    told = CliRunner().invoke(main, [*call, "--json"])
+
+    assert (shown.exit_code, told.exit_code) == (1, 1)
+    assert "Nothing was made of 1 of them: malformed 1." in shown.stdout
+    assert f"row {len(HISTORY) + 1}: malformed: " in shown.stderr
+    assert json.loads(told.stdout)["dead_letters"] == {"malformed": 1}
+
+
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [

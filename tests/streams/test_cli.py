@@ -127,7 +127,7 @@ def test_a_replay_counts_fires_money_and_dead_letters(tmp_path: Path) -> None:
     result = called("replay", str(lines), "--rules", folder, "--json")
     found = json.loads(result.stdout)
 
-    assert result.exit_code == 0
+    assert result.exit_code == 1  # one row is no event
     assert found["events_read"] == 5
     assert found["events_admitted"] == 3
     assert found["duplicates"] == 1
@@ -143,9 +143,23 @@ def test_a_replay_tells_people_in_tables_and_bad_rows_on_stderr(tmp_path: Path) 
     lines.write_text(event(1) + "\n" + event(2, amount=-1) + "\n")
     result = called("replay", str(lines))
 
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "order.placed\t1\t10.50" in result.stdout
     assert "row 2: " in result.stderr
+
+
+def test_a_replay_of_good_rows_ends_with_0_and_of_many_bad_ones_tells_a_few(tmp_path: Path) -> None:
+    """The rest is a number: a file of the wrong form would fill the screen."""
+    lines = tmp_path / "events.jsonl"
+    lines.write_text(event(1) + "\n")
+    good = called("replay", str(lines))
+    lines.write_text("\n".join([event(1), *(event(n, amount=-1) for n in range(2, 15))]))
+    bad = called("replay", str(lines))
+
+    assert (good.exit_code, good.stderr) == (0, "")
+    assert bad.exit_code == 1
+    assert bad.stderr.splitlines()[9].startswith("row 11: ")
+    assert bad.stderr.splitlines()[10:] == ["and 3 more"]
 
 
 @pytest.mark.slow
