@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults import __main__ as command
 from tests.faults import report
+from tests.faults import run as harness
 from tests.faults.experiment import PROMISED, Experiment, Outcome, Run, files, load, p99
 from tests.faults.oracle import verdict
 from tests.faults.report import page
@@ -113,6 +114,22 @@ def test_a_failing_seed_is_told_with_the_command_that_replays_it(tmp_path: Path)
     assert row["ok"] is False
     assert row["wrong"] == ["One is gone."]
     assert said[-1].endswith("FAILS; again: make faults SCALE=0.5 SEED=7 ONLY=fake")
+
+
+def test_the_logs_of_what_falls_short_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed in one night of many is in them, and the folder of the run is gone."""
+    monkeypatch.setattr(harness, "LOGS", tmp_path / "kept")
+    monkeypatch.setattr(harness, "LOG_BYTES_MAX", 3)
+    writes = "def run(run):\n    (run.folder / 'w.log').write_text('what happened')\n"
+    body = FAKE.replace("def run(run):\n", writes)
+
+    all_of([fake(tmp_path, 1, 0, body)], 1, print)
+    assert not (tmp_path / "kept").exists()
+
+    all_of([fake(tmp_path, 1, 1, body)], 1, print)
+    assert (tmp_path / "kept" / "fake" / "real" / "w.log").read_text() == "ned"
 
 
 def test_an_experiment_that_dies_is_a_row_that_fails(tmp_path: Path) -> None:

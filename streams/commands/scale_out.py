@@ -9,6 +9,7 @@ from streams import dangers, kernels, logs
 from streams.commands.cluster import kafka_settings
 from streams.commands.options import (
     check_access,
+    ends_at_once,
     say,
     settings_options,
     stdout,
@@ -39,6 +40,7 @@ def worker(settings: Settings, *, no_relay: bool) -> None:
 
     Any number of workers share the shards. SIGTERM ends one in order.
     """
+    ends_at_once()
     kafka = kafka_settings(settings, "a worker reads from Kafka")
     check_access(settings)
     kernels.load(say)
@@ -63,6 +65,7 @@ def worker(settings: Settings, *, no_relay: bool) -> None:
 @settings_options(*SHARED, only_kafka=True)
 def gateway(settings: Settings) -> None:
     """Take events in over HTTP and write them to Kafka; show profiles when Redis is known."""
+    ends_at_once()
     kafka = kafka_settings(settings, "a gateway writes to Kafka")
     check_access(settings)
     from streams.clock import SystemClock
@@ -87,6 +90,7 @@ def relay(settings: Settings) -> None:
 
     One delivers at a time: a second one waits until the first has ended.
     """
+    ends_at_once()
     kafka = kafka_settings(settings, "a relay alone is for Kafka, and `rapport up` has its own")
     check_access(settings)
     from streams.clock import SystemClock

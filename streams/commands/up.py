@@ -16,6 +16,7 @@ from streams.commands.options import (
     UsageError,
     check_access,
     embedded_folder,
+    ends_at_once,
     say,
     settings_options,
     stdout,
@@ -51,6 +52,7 @@ def up(settings: Settings, *, demo: bool, seed: int | None) -> None:
     """
     if seed is not None and not demo:
         raise UsageError("--seed is for --demo")
+    ends_at_once()
     folder = embedded_folder(settings, "`rapport up` has its log inside")
     check_access(settings)
     kernels.load(say)

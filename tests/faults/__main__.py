@@ -110,7 +110,11 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # experiments are ended in order
+    for each in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # who was started by nohup, or by &, ignores the former
+        signal.signal(each, signal.default_int_handler)  # experiments are ended in order
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -86,6 +86,12 @@ class Installed(Rig):
     def resume(self, name: str) -> None:
         self.workers[name].send_signal(signal.SIGCONT)
 
+    def answers(self, name: str) -> bool:
+        """Whether it serves already."""
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=5):
+            return True
+        return False
+
     def metric(self, name: str, series: str) -> float:
         """What a worker says, 0 while it says nothing."""
         url = f"http://127.0.0.1:{self.ports[name]}/metrics"

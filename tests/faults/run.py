@@ -9,6 +9,7 @@ Not here  What an experiment must fulfil (trial.py).
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,8 @@ SLOWER_MAX: Final = 3.0  # times the length that an experiment says it has
 GRACE_SECONDS: Final = 30.0
 GONE_SECONDS_MAX: Final = 5.0
 LINES_KEPT: Final = 5
+LOGS: Final = ROOT / ".cache" / "faults"  # by experiment
+LOG_BYTES_MAX: Final = 1_000_000  # of each, from its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,11 @@ def carried_out(task: Task, say: Callable[[str], None], running: Running) -> Row
         row = folder / "row.json"
         if row.exists():
             found: dict[str, object] = json.loads(row.read_text("utf-8"))
-            return _with(found, wrong)
+            made = _with(found, wrong)
+            if not made["ok"]:
+                keep_logs(folder, LOGS / task.name, say)
+            return made
+        keep_logs(folder, LOGS / task.name, say)
     wrong.append(f"It ended with {process.returncode} and no result: {' / '.join(last)}")
     seconds = round(time.monotonic() - began, 1)
     return {
@@ -93,6 +100,20 @@ def carried_out(task: Task, say: Callable[[str], None], running: Running) -> Row
         "scale": task.scale,
         "wrong": wrong,
     }
+
+
+def keep_logs(folder: Path, there: Path, say: Callable[[str], None]) -> None:
+    """Keep the ends of the logs of what fell short, instead of those of last time."""
+    shutil.rmtree(there, ignore_errors=True)
+    for log in sorted(folder.rglob("*.log")):
+        if not log.is_file():
+            continue
+        kept = there / log.relative_to(folder)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("rb") as whole:
+            whole.seek(max(0, log.stat().st_size - LOG_BYTES_MAX))
+            kept.write_bytes(whole.read())
+    say(f"its logs are in {there}")
 
 
 @dataclass(slots=True)

@@ -125,6 +125,7 @@ def run(run: Run) -> Outcome:
                     workers.start(name)
             workers.wait_until_read()
             left = until_fired(redis)
+            workers.until(lambda: all(map(workers.answers, NAMES)), "all have begun")
             codes = [workers.stop(name)[0] for name in NAMES]
         with redis.client() as client:
             views = stored(client).views
