@@ -50,6 +50,7 @@ from streams.web_rules import add_life, add_rules
 
 CONNECTIONS_MAX: Final = 512  # half of the 1,024 descriptors of most processes: we need some too
 IDLE_SECONDS_MAX: Final = 75.0  # without a whole request; proxies give up sooner, mostly after 60 s
+PATH_TOLD_MAX: Final = 200  # characters
 SHUTDOWN_SECONDS_MAX: Final = 1.5  # `rapport up` ends within 2 s
 
 _log = logging.getLogger("rapport.web")
@@ -170,6 +171,17 @@ async def listening(
         ) from error
 
 
+def _misdirected(request: web.Request, error: web.HTTPException) -> str:
+    """What is wrong with where a request went, and where it may go."""
+    there = f"{request.method} {request.path[:PATH_TOLD_MAX]}"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return f"{there}: this path takes {', '.join(sorted(error.allowed_methods))}"
+    if isinstance(error, web.HTTPNotFound):
+        paths = dict.fromkeys(each.canonical for each in request.app.router.resources())
+        return f"{there}: nothing is here; paths are {', '.join(paths)}"
+    return f"{there}: {error.reason.lower()}"
+
+
 def _observed(metrics: Metrics) -> Middleware:
     """Count every request, and turn every error into a problem."""
 
@@ -180,9 +192,8 @@ def _observed(metrics: Metrics) -> Middleware:
             answer = await handler(request)
         except web.HTTPException as error:
             allow = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
-            detail = f"{request.method} {request.path}: {error.reason.lower()}"
             reason = error.reason.lower().replace(" ", "_")
-            answer = problem(error.status, reason, detail, headers=allow)
+            answer = problem(error.status, reason, _misdirected(request, error), headers=allow)
         except StreamsError as error:
             answer = problem(503, "unavailable", str(error), headers={"Retry-After": "1"})
         except Exception:  # noqa: BLE001  the edge: a caller always gets an answer, and the log the trace

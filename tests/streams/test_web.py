@@ -111,14 +111,19 @@ async def test_rules_are_listed_and_what_has_no_port_has_no_route() -> None:
 
 
 async def test_a_wrong_method_and_a_wrong_path_are_problems_too() -> None:
-    """One form for all errors."""
+    """One form for all errors, and the way to go from there."""
     async with opened(World()) as client:
-        wrong_method, wrong_path = await client.get("/v1/events"), await client.get("/v2")
+        wrong_method, wrong_path = await client.get("/v1/events"), await client.get("/v1/event")
+        told = [
+            (await answer.json(content_type="application/problem+json"))["detail"]
+            for answer in (wrong_method, wrong_path)
+        ]
 
         assert (wrong_method.status, wrong_path.status) == (405, 404)
         assert wrong_method.headers["Allow"] == "POST"
-        for answer in (wrong_method, wrong_path):
-            assert (await answer.json(content_type="application/problem+json"))["detail"]
+        assert told[0] == "GET /v1/events: this path takes POST"
+        assert told[1].startswith("GET /v1/event: nothing is here; paths are /v1/events, ")
+        assert told[1].endswith("/metrics")
 
 
 async def test_a_store_that_cannot_tell_now_is_not_an_unknown_customer() -> None:
