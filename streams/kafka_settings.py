@@ -30,6 +30,9 @@ QUEUED_KBYTES_MAX: Final = (
     16 * 1024
 )  # a partition that is fetched ahead; librdkafka's default is 64 MB
 FETCH_BYTES_MAX: Final = 256 * 1024  # of one partition at once: the others' turn comes sooner
+SILENCE_MS_MAX: Final = (
+    6_000  # a link that answers nothing is given up; librdkafka's default is 60 s
+)
 DELIVERY_MS_MAX: Final = 30_000  # after that a producer gives a record up, and says so
 DAY_MS: Final = 86_400_000
 
@@ -108,6 +111,7 @@ class KafkaSettings:
             "fetch.wait.max.ms": self.fetch_wait_ms_max,
             "fetch.message.max.bytes": FETCH_BYTES_MAX,
             "queued.max.messages.kbytes": QUEUED_KBYTES_MAX,
+            "socket.timeout.ms": SILENCE_MS_MAX + self.fetch_wait_ms_max,
             "max.poll.interval.ms": DAY_MS,  # it is in no group that could lose it
             "error_cb": on_error,
         }

@@ -80,6 +80,12 @@ class _Link:
         for each in (self.client, self.server):
             each.close()
 
+    def deaden(self) -> None:
+        for each in (self.client, self.server):
+            reading = each.transport
+            assert isinstance(reading, asyncio.Transport), "sockets are read, too"
+            reading.pause_reading()
+
     def half_close(self) -> None:
         self.is_deaf = True
         with suppress(OSError):  # it is closed already
@@ -87,11 +93,11 @@ class _Link:
 
 
 class FaultProxy:
-    """The proxy. `set`, `reset_all` and `half_close_all` are for other threads, and in force on return.
+    """The proxy. `set` and all that harms links are for other threads, and in force on return.
 
     counts: connections, refused, requests and replies (pieces that passed), lost (Redis), reset,
-    half_closed, delayed, slices, held (pieces that had to wait for the end of `silent`). Each is there
-    before its client can notice.
+    half_closed, deadened, delayed, slices, held (pieces that had to wait for the end of `silent`). Each
+    is there before its client can notice.
     """
 
     def __init__(
@@ -151,6 +157,10 @@ class FaultProxy:
     def reset_all(self) -> int:
         """Reset each connection that there is, and say how many."""
         return self._thread.do(self._hurt("reset", _Link.reset))
+
+    def deaden_all(self) -> int:
+        """Let nothing pass any more on each connection that there is, and say how many; new ones are well."""
+        return self._thread.do(self._hurt("deadened", _Link.deaden))
 
     def half_close_all(self) -> int:
         """Tell each client that nothing comes any more, and say how many."""

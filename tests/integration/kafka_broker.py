@@ -215,6 +215,13 @@ class KafkaBroker:
         raise RuntimeError(f"the Kafka broker {state}; the end of its log:\n{tail}")
 
 
+def require_kafka() -> None:
+    """Skip the test, or fail it in CI, where Java or the jars are missing."""
+    require("Java 17 or newer", java() is not None, "install a JRE; Kafka's broker runs on it")
+    complete = (KAFKA_JARS / ".complete").exists()
+    require("the jars of Kafka's broker", complete, "`make machine` fetches them with Maven")
+
+
 @contextmanager
 def running_broker(
     folder: Path, settings: Mapping[str, str] | None = None, heap_mb: int = 512
@@ -223,9 +230,7 @@ def running_broker(
 
     Skips the test, or fails it in CI, where Java or the jars are missing.
     """
-    require("Java 17 or newer", java() is not None, "install a JRE; Kafka's broker runs on it")
-    complete = (KAFKA_JARS / ".complete").exists()
-    require("the jars of Kafka's broker", complete, "`make machine` fetches them with Maven")
+    require_kafka()
     broker = KafkaBroker(folder=folder, settings=settings or {}, heap_mb=heap_mb)
     try:
         broker.start()
