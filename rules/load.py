@@ -118,11 +118,11 @@ def _toml_problem(where: Positions, said: str) -> Problem:
     place = _TOML_PLACE.search(said)
     message = f"this is not TOML: {_TOML_PLACE.sub('', said)}"
     mend = "texts stand in quotes, one `key = value` a line"
-    if place is None:
-        mend = "something is missing at the end"
     if _TOML_TWICE.match(said):
         message = "this was given before in this file"
         mend = "take one of the two away, or rename it; other mistakes of this file are told after that"
+    elif place is None:
+        mend = "something is missing at the end"
     if place is None:
         end = max(0, len(where.text.rstrip()) - 1)
         return where.problem(Span(end, end + 1), message, mend)

@@ -31,6 +31,12 @@ EXPERIMENT = Experiment(1, "fake", "Nothing breaks", "Nothing", "Nothing", False
 """
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logs of who works here stay."""
+    monkeypatch.setattr(harness, "LOGS", tmp_path / "kept")
+
+
 def outcome(missing: int = 0, faults: int = 100, wrong: tuple[str, ...] = ()) -> Outcome:
     return Outcome(faults, 50, 50, 50, 5, 5, 1, missing, 0, 12.5, 80.0, {"refused": 3}, wrong)
 
@@ -120,7 +126,6 @@ def test_the_logs_of_what_falls_short_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What failed in one night of many is in them, and the folder of the run is gone."""
-    monkeypatch.setattr(harness, "LOGS", tmp_path / "kept")
     monkeypatch.setattr(harness, "LOG_BYTES_MAX", 3)
     writes = "def run(run):\n    (run.folder / 'w.log').write_text('what happened')\n"
     body = FAKE.replace("def run(run):\n", writes)

@@ -21,7 +21,7 @@ from streams.commands.options import (
     settings_options,
     stderr,
 )
-from streams.commands.replay import source_options
+from streams.commands.replay import ROWS_TOLD, source_options
 from streams.settings import EmbeddedLog, KafkaLog, Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from streams.backfill import BadRow, Progress
     from streams.source import Source
 
-BAD_ROWS_TOLD: Final = 10
 CHECKPOINTS: Final = Path(".rapport")  # where there is no folder of an embedded log
 
 
@@ -121,9 +120,9 @@ class _Teller:
 
     def tell(self, bad: "BadRow") -> None:
         self._count += 1
-        if self._count <= BAD_ROWS_TOLD:
+        if self._count <= ROWS_TOLD:
             say(f"row {bad.row}: {bad.reason}: {bad.detail}")
-        elif self._count == BAD_ROWS_TOLD + 1:
+        elif self._count == ROWS_TOLD + 1:
             say("there are more bad rows; they are counted")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from streams.replay import Replayed
     from streams.source import Source
 
-DEAD_TOLD: Final = 10  # rows
+ROWS_TOLD: Final = 10  # bad ones, the first; the others are counted
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,11 +99,11 @@ def replay(
 
 def tell_dead(dead: "Sequence[DeadLetter]", counts: Mapping[str, int]) -> None:
     """Tell of the first rows that nothing was made of; where there are any, the exit code is 1."""
-    for letter in dead[:DEAD_TOLD]:
+    for letter in dead[:ROWS_TOLD]:
         say(f"row {letter.origin.position}: {letter.reason}: {letter.detail}")
     many = sum(counts.values())
-    if many > DEAD_TOLD:
-        say(f"and {many - DEAD_TOLD:,} more")
+    if many > ROWS_TOLD:
+        say(f"and {many - ROWS_TOLD:,} more")
     if many:
         raise Problems("")
 

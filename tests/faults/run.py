@@ -86,20 +86,14 @@ def carried_out(task: Task, say: Callable[[str], None], running: Running) -> Row
         wrong += ["It left processes behind."] if left.has_processes else []
         row = folder / "row.json"
         if row.exists():
-            found: dict[str, object] = json.loads(row.read_text("utf-8"))
-            made = _with(found, wrong)
-            if not made["ok"]:
-                keep_logs(folder, LOGS / task.name, say)
-            return made
-        keep_logs(folder, LOGS / task.name, say)
-    wrong.append(f"It ended with {process.returncode} and no result: {' / '.join(last)}")
-    seconds = round(time.monotonic() - began, 1)
-    return {
-        **_nothing(task.name, seconds),
-        "seed": task.seed,
-        "scale": task.scale,
-        "wrong": wrong,
-    }
+            found = _with(json.loads(row.read_text("utf-8")), wrong)
+        else:
+            wrong.append(f"It ended with {process.returncode} and no result: {' / '.join(last)}")
+            nothing = _nothing(task.name, round(time.monotonic() - began, 1))
+            found = {**nothing, "seed": task.seed, "scale": task.scale, "wrong": wrong}
+        if not found["ok"]:
+            keep_logs(folder, LOGS / task.name, say)
+    return found
 
 
 def keep_logs(folder: Path, there: Path, say: Callable[[str], None]) -> None:

@@ -154,7 +154,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # it may have been ignored by who starts us
+    # Who starts us may ignore it, and that is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

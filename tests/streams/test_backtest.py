@@ -53,6 +53,15 @@ def judged(judging: Judging, *rules: str) -> Report:
     return backtest(ListSource(HISTORY), engine, NOW_MS, judging, lambda _rows: None)[0]
 
 
+def call_of(folder: Path, rows: list[bytes]) -> list[str]:
+    """The command over these rows, with the rules above; both are put into the folder."""
+    history, rules = folder / "history.jsonl", folder / "rules"
+    history.write_bytes(b"\n".join(rows) + b"\n")
+    rules.mkdir()
+    (rules / "dear.toml").write_text(DEAR)
+    return ["rules", "backtest", str(history), "--rules", str(rules)]
+
+
 def test_it_says_what_each_rule_would_have_done() -> None:
     """A day with how many fires, for whom, and what was held back."""
     report = judged(Judging())
@@ -160,16 +169,7 @@ def test_too_many_fires_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_prints_json_and_tables(tmp_path: Path) -> None:
     """Scripts read the one, people the other."""
-    (tmp_path / "history.jsonl").write_bytes(b"\n".join(HISTORY) + b"\n")
-    (tmp_path / "rules").mkdir()
-    (tmp_path / "rules" / "dear.toml").write_text(DEAR)
-    call = [
-        "rules",
-        "backtest",
-        str(tmp_path / "history.jsonl"),
-        "--rules",
-        str(tmp_path / "rules"),
-    ]
+    call = call_of(tmp_path, HISTORY)
     call += ["--outcome", "order.chargeback", "--against", str(tmp_path / "rules")]
     shown = CliRunner().invoke(main, call)
     told = json.loads(CliRunner().invoke(main, [*call, "--json"]).stdout)
@@ -182,16 +182,7 @@ def test_the_command_prints_json_and_tables(tmp_path: Path) -> None:
 
 def test_rows_that_are_no_events_are_told(tmp_path: Path) -> None:
     """Figures over half of a history must not look like figures over all of it."""
-    (tmp_path / "history.jsonl").write_bytes(b"\n".join([*HISTORY, b'{"id": ']) + b"\n")
-    (tmp_path / "rules").mkdir()
-    (tmp_path / "rules" / "dear.toml").write_text(DEAR)
-    call = [
-        "rules",
-        "backtest",
-        str(tmp_path / "history.jsonl"),
-        "--rules",
-        str(tmp_path / "rules"),
-    ]
+    call = call_of(tmp_path, [*HISTORY, b'{"id": '])
     shown = CliRunner().invoke(main, call)
     told = CliRunner().invoke(main, [*call, "--json"])
 
