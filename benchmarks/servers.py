@@ -2,7 +2,8 @@
 
 Promise   Both answer when the block begins; both are ended by their process ids when it ends.
 How       The servers of the integration tests (tests/integration): one JVM that is broker and
-          controller, and a redis-server with an append-only file, fsync each second.
+          controller, with the heap and the collector that Kafka ships with, and a redis-server with an
+          append-only file, fsync each second.
 Limits    One broker, replication factor 1: no benchmark here measures a cluster.
 """
 
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.integration.kafka_broker import KafkaBroker, running_broker
+from tests.integration.kafka_broker import AS_SHIPPED, KafkaBroker, running_broker
 from tests.integration.redis_server import RedisServer, running_redis
 from tests.machine import KAFKA_JARS, java
 
@@ -44,7 +45,7 @@ def kafka() -> Iterator[KafkaBroker]:
     """A broker without topics."""
     with (
         TemporaryDirectory(prefix="rapport-bench-") as folder,
-        running_broker(Path(folder) / "kafka") as broker,
+        running_broker(Path(folder) / "kafka", java_options=AS_SHIPPED) as broker,
     ):
         yield broker
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
+
 from processors.event import Event
 from processors.spans import Columns
 
@@ -28,8 +30,7 @@ class Origin:
     at_ms: int  # record time
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(msgspec.Struct, frozen=True):
     """Records of one shard in folding order; the lists are of one length."""
 
     values: list[bytes | None]
@@ -57,8 +58,7 @@ class Events(Protocol):
     def __iter__(self) -> Iterator[Event]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """The events of a batch, the index of the record that each came from, and its customer."""
 
     events: Events

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from processors.batch import RECORDS_MAX
 from processors.layout import Layout, fingerprint_of, migrate, unpack
+from processors.tables import DUE
 
 TABLE_BYTES_MAX: Final = 128 * 1024 * 1024
 _SLOTS_AT_FIRST: Final = 256
@@ -97,6 +98,13 @@ class Table:
             self._touched[found[0]] = self._batch
         else:
             self._touched[found] = self._batch
+        return found
+
+    def dues_ms(self, slots: Sequence[int]) -> list[int]:
+        """When the first timer of each of these rows is due; 0: none waits."""
+        if len(slots) == 1:  # as in `slots`
+            return [int(self.whole_rows[slots[0], DUE])]
+        found: list[int] = self.whole_rows[slots, DUE].tolist()
         return found
 
     def insert(

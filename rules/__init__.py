@@ -15,6 +15,7 @@ body           what a target gets instead of our own payload, with values filled
 parse          text to a syntax tree
 grammar.lark   the closed grammar of expressions
 tree           the parser's tree to ours
+money          a comparison with an amount of one currency, as one of numbers
 syntax         the nodes of the syntax tree
 check          a syntax tree to an expression whose types fit, or to all of its mistakes
 vocabulary     every word that a rule may use

@@ -122,6 +122,10 @@ class Checker:
             mend = 'write the field first, as in `channel = "web"`'
             self.wrong(tree.span, "a text can only stand right of a comparison", mend)
             return None
+        if tree.kind == "money":
+            mend = "as in sum(order.paid.amount, 30d) > 100 EUR"
+            self.wrong(tree.span, "money stands alone on one side of a comparison", mend)
+            return None
         kind = Type.NUMBER if tree.kind == "number" else Type.DURATION
         return Constant(tree.value, kind, tree.span)
 
@@ -244,7 +248,18 @@ class Checker:
         mend = f'a text stands in quotes, as in {named} = "{right.text}"'
         self.wrong(right.span, f"`{right.text}` is not known", mend)
 
+    def _unquoted_items(self, tree: Membership, bare: Sequence[Path]) -> None:
+        found = next((name for each in bare if (name := self._score_of(each.text))), None)
+        named = found or (tree.subject.text if isinstance(tree.subject, Path) else "channel")
+        listed = ", ".join(f'"{each.text}"' for each in bare)
+        mend = f"texts stand in quotes, as in {named} in ({listed})"
+        self.wrong(bare[0].span, f"`{bare[0].text}` is not known", mend)
+
     def _membership(self, tree: Membership) -> Expression | None:
+        bare = [each for each in tree.items if isinstance(each, Path) and self._is_bare(each)]
+        if bare:
+            self._unquoted_items(tree, bare)
+            return None
         literals = [each for each in tree.items if isinstance(each, Literal)]
         if len(literals) == len(tree.items) and all(each.kind == "text" for each in literals):
             sign = "not in" if tree.negated else "in"

@@ -15,6 +15,7 @@ from functools import reduce
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -116,8 +117,7 @@ class RulePlan:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(msgspec.Struct, frozen=True):
     """What the rules decided over one batch."""
 
     fires: list[Fire]  # in order of the events, then of the rules

@@ -33,6 +33,9 @@ _FOREIGN: Final = {
     "^": "there is no power operator",
     "[": "lists stand in round brackets: `in (1, 2)`",
     "{": "curly brackets belong into `reason`, not into a condition",
+    "€": "money is written as in 100 EUR",
+    "$": "money is written as in 100 USD",
+    "£": "money is written as in 100 GBP",
     '"': "the text has no closing quote",
     "'": "the text has no closing quote",
 }

@@ -22,11 +22,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A number (percentages are fractions), a duration (in milliseconds) or a text."""
+    """A number (percentages are fractions), a duration (in milliseconds), a text, or money."""
 
     span: Span
-    kind: OneOf["number", "duration", "text"]
+    kind: OneOf["number", "duration", "text", "money"]
     value: float | str
+    currency: str = ""  # of money, as events have it
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import lark
 
 from rules.duration import DURATION_MS_MAX, UNITS_MS
 from rules.errors import ExpressionError
+from rules.money import as_numbers
 from rules.syntax import (
     Call,
     Literal,
@@ -55,6 +56,14 @@ def _number(tree: lark.Tree[lark.Token]) -> Literal:
     return Literal(span_of(tree), "number", value)
 
 
+def _money(tree: lark.Tree[lark.Token]) -> Literal:
+    text = str(tree.children[0])
+    value = float(text[:-3])
+    if not isfinite(value):
+        raise ExpressionError(span_of(tree), "this amount is too large", "it must stay below 1e308")
+    return Literal(span_of(tree), "money", value, text[-3:])
+
+
 def _duration(tree: lark.Tree[lark.Token]) -> Literal:
     return Literal(span_of(tree), "duration", _milliseconds(_token(tree)))
 
@@ -84,7 +93,7 @@ def _arithmetic(tree: lark.Tree[lark.Token]) -> Operator:
 
 def _compare(tree: lark.Tree[lark.Token]) -> Operator:
     sign = str(tree.children[1]).replace("==", "=")
-    return Operator(span_of(tree), sign, tuple(_inside(tree)))
+    return as_numbers(Operator(span_of(tree), sign, tuple(_inside(tree))))
 
 
 def _sign(tree: lark.Tree[lark.Token]) -> Operator:
@@ -156,6 +165,7 @@ def _step(tree: lark.Tree[lark.Token]) -> StepText:
 _BUILDERS: Final[dict[str, Callable[[lark.Tree[lark.Token]], object]]] = {
     "number": _number,
     "percentage": _number,
+    "money": _money,
     "duration": _duration,
     "text": lambda tree: Literal(span_of(tree), "text", str(tree.children[0])[1:-1]),
     "path": _path,

@@ -65,6 +65,7 @@ rows                profile rows, read for the table
 step                one batch, from events to everything that is to be stored and done: the engine
 rounds              a batch in which timers come due, so that each fires in its place
 outcome             what a batch leads to, also where it was stepped in several rounds
+scratch             the space in which batches are stepped
 staleness           actions whose cause was no news when it arrived
 timers              an index of whose timer is due first
 commit              one compare-and-set of everything that a batch has changed
@@ -119,6 +120,7 @@ guard_watch         takes over what was said, and stops rules that do far too mu
 rule_life           what people do to a rule while it runs
 lift                what acting on a rule is worth, and how surely that is known
 lift_replay         that of a history
+kept_history        what the embedded log has folded, in files, for backtests
 kafka_history       the history that Kafka still holds, as a source
 kernels             imported late, with a word to who waits for the compiler
 

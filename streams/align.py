@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Final, Generic, TypeVar
 
+import msgspec
 import numpy as np
 
 LANE_RECORDS_MAX: Final = 32_768  # two batches: one is worked on while the next arrives
@@ -34,8 +35,7 @@ _NUMPY_MIN: Final = 64  # from here on numpy sorts faster
 Record = TypeVar("Record")
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(msgspec.Struct, frozen=True):
     """Two clocks that never run backwards; they only bound the waiting."""
 
     ms: int
@@ -56,8 +56,7 @@ class Lane(Generic[Record]):
     given_up: bool = False  # waited for long enough
 
 
-@dataclass(frozen=True, slots=True)
-class Taken(Generic[Record]):
+class Taken(msgspec.Struct, Generic[Record], frozen=True):
     """The next records in order, and by topic how many of them came from it, and the last of those."""
 
     records: list[Record]

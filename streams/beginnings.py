@@ -18,6 +18,7 @@ from streams.feed import Beginning
 ASK_SECONDS_MAX: Final = (
     1.0  # an answer takes milliseconds; without a broker there is nothing to read
 )
+ASK_MS: Final = 1_000  # between two questions: a partition without a leader blocks who asks
 
 Ends = dict[tuple[str, int], int]
 

@@ -142,6 +142,15 @@ class GroupConsumer(driver.Consumer):
         aiokafka leaves a group whose records nobody asks for. While the data plane turns we ask; all
         partitions are paused, so there are none, and it returns at once.
         """
+        try:
+            await self._stay(fetcher)
+        except asyncio.CancelledError:
+            # Whose fetcher is cancelled while the group rebalances has crashed, says Faust: 1. the group
+            # rebalances; 2. the worker is to end; 3. it ends with an error. To end is no crash.
+            if not self.app.should_stop:
+                raise
+
+    async def _stay(self, fetcher: ServiceT) -> None:
         while not (self.should_stop or fetcher.should_stop):
             beat_ms = self.plane.beat_ms
             await self.sleep(TICK_SECONDS)

@@ -5,17 +5,17 @@ Promise   Each record of an owned shard is folded once, in order, from where the
 How       A librdkafka consumer with partitions assigned by hand; it is in no group. The control plane
           publishes a target; this thread claims its shards, reads, steps and commits. Exactly-once
           rests on the fence alone, so the two planes may disagree for a moment without harm.
-Limits    RECORDS_MAX records a batch, and about a batch a shard in the hand. While Redis or the log is
-          down, the same work is tried again as long as the target stands (patience.py).
+Limits    RECORDS_MAX records a batch, about a batch a shard in the hand, and few under way (holding.py).
+          While Redis or the log is down, the same work is tried again as long as the target stands.
 Not here  Membership of the group (control_plane.py). What a claim and a commit do (shard.py).
 
 A turn
     1. Take over a new target: drop everything, and claim its shards.
     2. Poll: wait for one message, then take what is there; this has the lowest latency.
     3. From here on we are busy: whoever takes the target away waits for us to finish.
-    4. Sort the messages into the feeds, and as many more as are there, up to a batch for each shard;
-       take a batch from each, step it, begin its commit; in the end wait for all commits, but not
-       for dead letters on their way: what must wait for them lands in a later turn.
+    4. Sort the messages into the feeds, and as many more as are there, up to a batch for each shard; take
+       a batch from each, step it, begin its commit; in the end wait for all commits, but for none that
+       waits for dead letters on their way.
     5. Fire the timers whose time has come, of the shards that have read their log so far (firing.py).
 """
 
@@ -32,7 +32,7 @@ from confluent_kafka import KafkaError, Message
 from processors.batch import RECORDS_MAX
 from streams.align import Now
 from streams.batch_size import limit_after
-from streams.beginnings import beginnings
+from streams.beginnings import ASK_MS, beginnings
 from streams.errors import FencedError, GapError, MismatchError, StoreDownError, StoreError
 from streams.feed import Feed
 from streams.firing import is_due, next_in_ms
@@ -41,12 +41,10 @@ from streams.holding import Holding
 from streams.messages import runs
 from streams.ownership import Claims, LogConsumer, Target, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
-from streams.polling import POLL_RECORDS_MAX, Polling
+from streams.polling import POLLS_A_BATCH, Polling
 from streams.shard_status import ShardStatus
 
 OBSERVE_MS: Final = 1_000  # lag is told this often
-ASK_MS: Final = 1_000  # between questions where shards begin: one without a leader blocks us
-POLLS_A_BATCH: Final = RECORDS_MAX // POLL_RECORDS_MAX
 
 logger = logging.getLogger(__name__)
 
@@ -91,9 +89,6 @@ class DataPlane:
     def halt(self) -> None:
         """Ask the loop to end."""
         self._halted.set()
-
-    def _beat(self) -> None:
-        self.beat_ms = self._now_ms()
 
     def run(self) -> None:
         """Turn until halted, then let go of everything."""
@@ -141,7 +136,9 @@ class DataPlane:
         if now_ms - self._observed_ms >= OBSERVE_MS:
             self._observed_ms = now_ms
             self._holding.wake()
-            self._look()
+            # What Redis has lost of shards at rest no commit would find out for hours.
+            for number, error in not_as_left(self._holding.resting(), self._beat).items():
+                self._failed(number, error)
             self.observe()
 
     def _drop(self, finishing: Target | None = None) -> None:
@@ -204,12 +201,14 @@ class DataPlane:
     def _advance(self, target: Target) -> None:
         """Fold a batch of each feed, while the commits of the feeds before it are under way."""
         self._has_more = False
+        landed: list[Flight] = []
         for number, feed in self._holding.free():
             if feed.alignment.buffered and self._target is target:
+                landed += self._land_these(target, self._holding.surplus())
                 self._try(number, partial(self._fold, target, number, feed))
-        flights = self._land_all(target)
-        if flights:
-            slowest = max(flights, key=lambda flight: flight.spent_ms)
+        landed += self._land_all(target)
+        if landed:
+            slowest = max(landed, key=lambda flight: flight.spent_ms)
             self._limit = limit_after(self._limit, slowest.spent_ms, slowest.records_count)
 
     def _fold(self, target: Target, number: int, feed: Feed) -> None:
@@ -235,10 +234,13 @@ class DataPlane:
         """Land all flights, but those that wait for their letters only where that is said."""
         for number, flight in self._holding.waiting():
             self._try(number, partial(flight.begin, self._trouble))
-        flights = {n: each for n, each in self._flights.items() if waiting or not each.is_waiting}
-        for number, flight in flights.items():
+        flights = [each for each in self._flights.items() if waiting or not each[1].is_waiting]
+        return self._land_these(target, flights)
+
+    def _land_these(self, target: Target, flights: list[tuple[int, Flight]]) -> list[Flight]:
+        for number, flight in flights:
             self._try(number, partial(self._land, target, number, flight))
-        return list(flights.values())
+        return [flight for _, flight in flights]
 
     def _land(self, target: Target, number: int, flight: Flight) -> None:
         del self._flights[number]
@@ -251,10 +253,10 @@ class DataPlane:
     def _fire(self, target: Target) -> None:
         """Fire what is due, as much as may hold up events, while the commits before it are under way."""
         wall_ms = self._wall_ms()
-        for number, feed in self._holding.free():
-            if is_due(self._shards[number], wall_ms) and self._target is target:
+        for number, feed in (due := self._holding.due(wall_ms)):
+            if self._target is target:
                 self._try(number, partial(self._fire_of, target, number, feed, wall_ms))
-        self._land_all(target)
+        self._land_these(target, [(n, self._flights[n]) for n, _ in due if n in self._flights])
 
     def _fire_of(self, target: Target, number: int, feed: Feed, wall_ms: int) -> None:
         """Fire the timers of a shard that are due, and begin their commit."""
@@ -269,10 +271,8 @@ class DataPlane:
             self._beat()
             flight.begin(self._trouble)
 
-    def _look(self) -> None:
-        """Look at shards at rest: what Redis has lost of theirs no commit would find out for hours."""
-        for number, error in not_as_left(self._holding.resting(), self._beat).items():
-            self._failed(number, error)
+    def _beat(self) -> None:
+        self.beat_ms = self._now_ms()
 
     def _try(self, number: int, work: Callable[[], None]) -> None:
         try:

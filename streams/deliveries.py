@@ -9,9 +9,8 @@ Not here  Delivering (relay.py).
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from processors.batch import Records
 from rules.action import Action
-from streams.ownership import Claim, Commit, HeldShard
+from streams.ownership import Claim, HeldShard
 from streams.shard import Shard
 
 
@@ -64,6 +63,7 @@ class _TellingShard:
         self._deliveries = deliveries
         self.is_full = shard.is_full
         self.look = shard.look
+        self.step = shard.step
         self.fire = shard.fire
 
     @property
@@ -73,9 +73,6 @@ class _TellingShard:
     @property
     def due_ms(self) -> int | None:
         return self._shard.due_ms
-
-    def step(self, records: Records, offsets: dict[str, str]) -> Commit:
-        return self._shard.step(records, offsets)
 
     def close(self) -> None:
         self._deliveries.released(self._shard.number)

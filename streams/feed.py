@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import msgspec
 from confluent_kafka import OFFSET_END, KafkaException, Message, TopicPartition
 
 from processors.batch import Records
@@ -56,8 +57,7 @@ class Beginning:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """Records to fold, and the position after them in every topic."""
 
     records: Records

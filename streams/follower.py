@@ -4,6 +4,8 @@ Promise   Each shard's actions are delivered by this relay from the moment it ha
           the shard; a new owner is followed.
 How       Fences are read again and again: another nonce is another owner, a higher outbox sequence means
           new entries.
+          The lease is given back when what is under way has been recorded, so that who takes it sends
+          nothing again; and only where it is still ours.
 Limits    LOOK_MS until an action is seen. One relay at a time: it holds a lease, and a second one
           waits for it. Workers must run with --no-relay, or actions are delivered twice.
 Not here  Delivering: relay.py.
@@ -12,6 +14,7 @@ Not here  Delivering: relay.py.
 import asyncio
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from streams.clock import Clock
@@ -22,6 +25,11 @@ from streams.store import Command, Reply
 LOOK_MS: Final = 100
 LEASE_MS: Final = 5_000
 LEASE: Final = b"rapport:relay:alone"
+
+_GIVE_BACK: Final = """\
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
 
 _log = logging.getLogger("rapport.relay")
 
@@ -59,8 +67,10 @@ class Follower:
         self._nonce = secrets.token_hex(8).encode()
         self._known: dict[int, Fence] = {}
 
-    async def run(self, clock: Clock, stop: asyncio.Event) -> None:
-        """Follow until `stop` is set."""
+    async def run(
+        self, clock: Clock, stop: asyncio.Event, resting: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Follow until `stop` is set; then `resting` ends what is under way while the lease is ours."""
         try:
             while not stop.is_set():
                 try:
@@ -69,7 +79,10 @@ class Follower:
                     _log.warning("%s; trying again", error)
                 await clock.wait(stop, clock.now_ms() + LOOK_MS)
         finally:
-            await self._let_go()
+            try:
+                await resting()
+            finally:
+                await self._let_go()
 
     async def look(self) -> None:
         """Tell what has changed since the last look.
@@ -103,8 +116,7 @@ class Follower:
 
     async def _let_go(self) -> None:
         try:
-            if await self._connection.call("GET", LEASE) == self._nonce:
-                await self._connection.call("DEL", LEASE)
+            await self._connection.call("EVAL", _GIVE_BACK, 1, LEASE, self._nonce)
         except StoreError as error:
             _log.warning("the lease runs out by itself: %s", error)
         finally:

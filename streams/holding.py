@@ -6,12 +6,17 @@ Not here  Which shards, and what is done with them: data_plane.py.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
+from processors.batch import RECORDS_MAX
 from streams.errors import GapError, StoreError
 from streams.feed import Feed
+from streams.firing import is_due
 from streams.flight import Flight
 from streams.ownership import HeldShard, LogConsumer
 from streams.shard_status import ShardStatus, statuses_of
+
+UNDER_WAY_MAX: Final = RECORDS_MAX // 2  # records folded and not committed: 3 KB each until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,25 @@ class Holding:
         """The feeds of shards with no commit under way."""
         return [each for each in self.feeds.items() if each[0] not in self.flights]
 
+    def due(self, wall_ms: int) -> list[tuple[int, Feed]]:
+        """Those of them with timers that may be due by then."""
+        return [each for each in self.free() if is_due(self.shards[each[0]], wall_ms)]
+
     def waiting(self) -> list[tuple[int, Flight]]:
         """The flights that cannot begin before their letters are there: in a millisecond or two."""
         return [each for each in self.flights.items() if each[1].is_waiting]
+
+    def surplus(self) -> list[tuple[int, Flight]]:
+        """The flights to land before more is folded: the oldest, never the newest, while there is much."""
+        found = []
+        records_count = sum(each.records_count for each in self.flights.values())
+        for number, flight in list(self.flights.items())[:-1]:
+            if records_count < UNDER_WAY_MAX:
+                break
+            if not flight.is_waiting:
+                found.append((number, flight))
+                records_count -= flight.records_count
+        return found
 
     def wake(self) -> None:
         """Read on where reading was held back, and need not be any more."""

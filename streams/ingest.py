@@ -53,7 +53,7 @@ class BodyError(StreamsError):
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
-        self.reason = reason  # "empty", "too_large", "too_many" or "malformed"
+        self.reason = reason  # "empty", "too_large", "too_many", "malformed" or "bad_fill"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,41 @@ APPEND_SECONDS_MAX: Final = 10.0  # a log that takes longer is down; Kafka's own
 RETRY_SECONDS: Final = 1
 INLINE_BYTES_MAX: Final = 64 * 1024  # parsing more would hold up the other requests
 PARSING_MAX: Final = 2  # of the large or packed ones at once: until parsed, their size is not known
+GZIPPED: Final = frozenset({"gzip", "x-gzip"})
+YES: Final = frozenset({"1", "true", "yes"})
+NO: Final = frozenset({"0", "false", "no"})
 
 assert BODIES_BYTES_MAX >= BODY_BYTES_MAX + INFLATED_BYTES_MAX, "one request of any size fits"
+
+
+def _encoding(request: web.Request) -> str:
+    return request.headers.get("Content-Encoding", "identity").strip().lower()
+
+
+def _check_packed(request: web.Request, body: bytes) -> None:
+    """Where gzip was said, the body is that, or JSON that a proxy has inflated without saying so.
+
+    Raises:
+        BodyError: It is neither.
+    """
+    if _encoding(request) in GZIPPED and not body.lstrip().startswith((GZIP_MAGIC, b"{", b"[")):
+        raise BodyError(
+            "malformed",
+            f"Content-Encoding is {_encoding(request)}, but the body is not gzip: it begins with"
+            f" {body[:8]!r}; compress it, or leave the header out",
+        )
+
+
+def _fill(request: web.Request) -> bool:
+    """Whether a missing id or at_ms is to be filled in.
+
+    Raises:
+        BodyError: `fill` is neither yes nor no.
+    """
+    given = request.query.get("fill", "0")
+    if given not in YES | NO:
+        raise BodyError("bad_fill", f"fill is {given[:80]!r}; it must be 1 or 0")
+    return given in YES
 
 
 class Intake:
@@ -60,8 +93,8 @@ class Intake:
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer one request."""
-        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in {"identity", "gzip", "x-gzip"}:
+        encoding = _encoding(request)
+        if encoding not in {"identity", *GZIPPED}:
             detail = f"the body is encoded as {encoding}; send it plain or as gzip"
             headers = {"Accept-Encoding": "gzip"}
             return problem(415, "unknown_encoding", detail, headers=headers)
@@ -98,7 +131,8 @@ class Intake:
 
     async def _parse(self, request: web.Request, body: bytes) -> Body:
         content_type, now_ms = request.content_type, self._clock.now_ms()
-        fill = request.query.get("fill") == "1"
+        fill = _fill(request)
+        _check_packed(request, body)
         if len(body) <= INLINE_BYTES_MAX and not body.startswith(GZIP_MAGIC):
             return parse(body, content_type=content_type, now_ms=now_ms, fill=fill)
         async with self._parsing:

@@ -60,6 +60,7 @@ async def run(
         probes = {"redis": reader.probe, "log": producer.probe}
         ports = Ports(metrics, clock, monotonic_ms, reader=reader, probes=probes)
         started(await stack.enter_async_context(serving(ports, settings)))
-        await Follower(AsyncConnection(store), reader, deliveries.relay).run(clock, stop)
+        follower = Follower(AsyncConnection(store), reader, deliveries.relay)
+        await follower.run(clock, stop, deliveries.rest)
     if failures:
         raise failures[0]

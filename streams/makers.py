@@ -24,9 +24,15 @@ class Makers:
         return Gauge(f"rapport_{name}", documentation, labels, registry=self._registry)
 
     def tally(
-        self, name: str, documentation: str, label: str, known: Sequence[str] = ()
+        self,
+        name: str,
+        documentation: str,
+        label: str,
+        known: Sequence[str] = (),
+        *,
+        unit: float = 1.0,
     ) -> TallyCounter:
-        tally = TallyCounter(f"rapport_{name}", documentation, label, known)
+        tally = TallyCounter(f"rapport_{name}", documentation, label, known, unit=unit)
         self._registry.register(tally)
         return tally
 

@@ -29,7 +29,6 @@ from streams.buckets import (
 from streams.makers import Makers
 from streams.rule_metrics import RuleMetrics
 from streams.shard_status import ShardStatus
-from streams.tally import FEW
 
 RULES_MAX: Final = 1_000  # series of the counter by rule
 OTHER_RULES: Final = "(other)"
@@ -71,7 +70,9 @@ class Metrics:
         self._events = self._tally(
             "events_total", "Decoded events by what became of them", "outcome", OUTCOMES
         )
-        self._stages = self._tally("stage_seconds_total", "Time in each stage of the step", "stage")
+        self._stages = self._tally(
+            "stage_seconds_total", "Time in each stage of the step", "stage", unit=SECONDS_A_NS
+        )
         self._dead = self._tally("dead_letters_total", "Records put aside", "reason", REASONS)
         self._suppressed = self._counter("fires_suppressed_total", "Fires held back by a cooldown")
         self._records = self._histogram("batch_records", "Records in a batch", BATCH_RECORDS)
@@ -93,8 +94,8 @@ class Metrics:
         stage_ns: Mapping[str, int],
     ) -> None:
         """Count a step."""
-        self._events.add(dict(zip(OUTCOMES, (admitted, duplicates, late), strict=True)))
-        self._stages.add({stage: ns * SECONDS_A_NS for stage, ns in stage_ns.items()})
+        self._events.add({"admitted": admitted, "duplicate": duplicates, "late": late})
+        self._stages.add(stage_ns)
         if suppressed:
             self._suppressed.inc(suppressed)
 
@@ -113,8 +114,8 @@ class Metrics:
             self._records.observe((len(times_ms),))
         self._commit.observe((took_ns * SECONDS_A_NS,))
         self._customers.inc(customers)
-        if len(times_ms) < FEW:
-            self._latency.observe([(committed_ms - each) * SECONDS_A_MS for each in times_ms])
+        if len(times_ms) == 1:
+            self._latency.observe(((committed_ms - times_ms[0]) * SECONDS_A_MS,))
         else:
             self._latency.observe((committed_ms - np.asarray(times_ms)) * SECONDS_A_MS)
 

@@ -5,16 +5,16 @@ Not here  The step (step.py). Storing it (shard.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Self
+
+import msgspec
 
 from processors.batch import DeadLetter, Decoded, Records
 from processors.fold import LATE
 from rules.action import Action
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What one batch leads to; `changed_ids`, `rows`, `views` and `dues_ms` are parallel."""
 
     changed_ids: list[str]
@@ -39,11 +39,13 @@ class Outcome:
 
     def later(self, start: int) -> Self:
         """The outcome of a part that begins at event `start` of the batch."""
+        if not start:
+            return self
         return self.caused_by(range(start, start + 1 + max(self.causes, default=0)))
 
     def caused_by(self, places: Sequence[int]) -> Self:
         """The same, with causes that are numbers of other events: those at these places."""
-        return replace(self, causes=[places[each] for each in self.causes])
+        return msgspec.structs.replace(self, causes=[places[each] for each in self.causes])
 
     @classmethod
     def of_rounds(cls, rounds: Sequence["Outcome"], stages: int) -> Self:

@@ -14,7 +14,10 @@ from typing import Final, Protocol
 
 from confluent_kafka import Message
 
+from processors.batch import RECORDS_MAX
+
 POLL_RECORDS_MAX: Final = 8_192  # what was allocated for one poll is used again for the next
+POLLS_A_BATCH: Final = RECORDS_MAX // POLL_RECORDS_MAX
 SECONDS_IDLE: Final = 0.1  # also how long a new target may go unseen
 SECONDS_BRIEF: Final = 0.005
 

@@ -8,7 +8,8 @@ How       One XREAD waits for all shards at once. A batch is what is there, so o
           timer that is due meanwhile is fired, and the XREAD goes on waiting.
 Limits    RECORDS_MAX records a turn, fewer when a batch takes longer than BATCH_MS_MAX. While Redis is
           down, the same work is tried again (patience.py).
-Not here  Writing: redis_appender.py. What a claim and a commit do: claimer.py, shard.py.
+Not here  Writing: redis_appender.py. Keeping what was folded: kept_history.py. What a claim and a commit
+          do: claimer.py, shard.py.
 
 A turn
     1. Claim what is to be claimed, and look for a gap.
@@ -21,10 +22,10 @@ A turn
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from processors.batch import RECORDS_MAX
 from streams.batch_size import limit_after
@@ -46,6 +47,7 @@ OBSERVE_MS: Final = 1_000
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Keep: TypeAlias = Callable[[Sequence[bytes | None]], None]
 
 
 @dataclass(slots=True)
@@ -71,10 +73,14 @@ class RedisLog:
         trouble: Trouble = lambda _error: None,
         *,
         accept_gap: bool = False,
+        keep: Keep = lambda _values: None,
         now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """Prepare to claim and read the shards 0 to `partitions` - 1; `trouble` is told of errors."""
+        """Prepare to claim and read the shards 0 to `partitions` - 1.
+
+        `trouble` is told of errors, and `keep` of the records of each batch, before it is folded.
+        """
         self.beat_ms = now_ms()  # when the loop last came round, by `now_ms`
         self.statuses: tuple[ShardStatus, ...] = ()
         self._connection = Connection(store)
@@ -82,6 +88,7 @@ class RedisLog:
         self._numbers = range(partitions)
         self._claims = claims
         self._accept_gap = accept_gap
+        self._keep = keep
         self._now_ms = now_ms
         self._wall_ms = wall_ms
         self._halted = threading.Event()
@@ -224,6 +231,7 @@ class RedisLog:
         """Fold and commit a batch."""
         reading = self._reading[number]
         records = records_of(number, entries)
+        self._keep(records.values)
         offsets = {TOPIC: entries[-1][0]}
         started_ms = self._now_ms()
 

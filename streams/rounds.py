@@ -8,7 +8,8 @@ How       1. The timers that are due before the first event of their customer ar
              timers due between the two. And so on.
           Customers do not know of each other, so their order among each other is free. Most batches are
           one round without a timer.
-Limits    TIMERS_AT_ONCE timers a step. A plan without timers costs nothing.
+Limits    As many events or timers a step as the engine takes at once. A plan without timers costs
+          nothing.
 Not here  When a timer of a customer without events is due by the clock (timers.py).
 """
 
@@ -18,7 +19,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from processors.batch import RECORDS_MAX, Decoded, Origin, Records
+from processors.batch import Decoded, Origin, Records
 from processors.compiled import compiled
 from processors.event import Event
 from processors.profiles import Table
@@ -27,7 +28,6 @@ from streams.outcome import Outcome
 from streams.step import STAGES, Engine, Observer, run
 
 TIMER_KIND: Final = "timer"
-TIMERS_AT_ONCE: Final = RECORDS_MAX
 CHAIN_MAX: Final = (
     10_000  # timers of one customer up to one moment: more than all rules can ask for
 )
@@ -115,10 +115,11 @@ class Rounds:
     ) -> Outcome:
         """Step a batch as `step.run` does, and the timers that are due within it."""
         count = len(decoded.events)
-        if not engine.rule_plan.has_timers or not count:
-            return run(engine, table, records, decoded, shard, observe, slots=slots, encode=encode)
-        self._grow(len(table.whole_rows))
         listed = table.slots(decoded.customer_ids) if slots is None else slots
+        is_one = not engine.rule_plan.has_timers or not count or _is_alone(decoded, table, listed)
+        if is_one and count <= engine.scratch.events_max:
+            return run(engine, table, records, decoded, shard, observe, slots=listed, encode=encode)
+        self._grow(len(table.whole_rows))
         rows = np.array(listed, dtype=np.int64)
         times_ms = np.array(_times_ms(decoded), dtype=np.int64)
         outcomes: list[Outcome] = []
@@ -133,6 +134,7 @@ class Rounds:
                     engine, table, waiting, shard, observe, due.tolist(), encode=encode
                 )
             stop = self._cut(engine, rows, times_ms, table, start)
+            stop = min(stop, start + engine.scratch.events_max)
             part = decoded if stop - start == count else _part(decoded, start, stop)
             of_part = listed[start:stop]
             found = run(engine, table, records, part, shard, observe, slots=of_part, encode=encode)
@@ -181,9 +183,9 @@ def timers(
     """
     places = list(range(len(waiting))) if causes is None else causes
     outcomes = []
-    for first in range(0, len(waiting), TIMERS_AT_ONCE):
-        part = waiting[first : first + TIMERS_AT_ONCE]
-        indexes = places[first : first + TIMERS_AT_ONCE]
+    for first in range(0, len(waiting), engine.scratch.events_max):
+        part = waiting[first : first + engine.scratch.events_max]
+        indexes = places[first : first + engine.scratch.events_max]
         events = [timer(customer_id, due_ms) for customer_id, due_ms in part]
         decoded = Decoded(events, list(indexes), [each.customer_id for each in events], [])
         found = run(
@@ -225,6 +227,13 @@ def fire_until(
 def timer(customer_id: str, due_ms: int) -> Event:
     """What stands in the place of an event when a timer is due."""
     return Event(f"{TIMER_KIND}:{due_ms}", TIMER_KIND, "due", customer_id, due_ms)
+
+
+def _is_alone(decoded: Decoded, table: Table, slots: Sequence[int]) -> bool:
+    """Whether this is one event, with no timer due before it: by far most batches at low rates."""
+    if len(slots) != 1:
+        return False
+    return not 0 < table.whole_rows[slots[0], DUE] <= decoded.events[0].at_ms
 
 
 def _times_ms(decoded: Decoded) -> Sequence[int] | Integers:

@@ -66,6 +66,7 @@ FILE_VARIABLE: Final = "RAPPORT_SETTINGS"  # names the file; not a setting itsel
 PARTITIONS_MAX: Final = 1024  # each shard costs a connection and a table; FAUST.md tried 4
 SESSION_TIMEOUT_MS_MIN: Final = 1_000  # brokers refuse less than 6 s unless told otherwise
 SESSION_TIMEOUT_MS_MAX: Final = 1_800_000  # Kafka's own upper bound, group.max.session.timeout.ms
+HISTORY_MB_MAX: Final = 10_000_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
@@ -94,6 +95,7 @@ class Settings:
     session_timeout_ms: int = 10_000
     accept_gap: bool = False  # go on at the log's start where it has lost what the fence wants
     stale_after: timedelta | None = timedelta(days=1)  # see staleness.py; None: never
+    history_mb: int = 1_024  # see kept_history.py; 0: none is kept
     rules_guard_times: int = 5  # see guard.py; 0: never too many fires
     rules_guard_share: float = 0.1  # the same for customers
     token: str | None = field(default=None, repr=False)
@@ -240,6 +242,7 @@ _PARSERS: Final[Mapping[str, Callable[[Given], object]]] = {
     "session_timeout_ms": whole(SESSION_TIMEOUT_MS_MIN, SESSION_TIMEOUT_MS_MAX),
     "accept_gap": flag,
     "stale_after": duration,
+    "history_mb": whole(0, HISTORY_MB_MAX),
     "rules_guard_times": whole(0, 1_000_000),
     "rules_guard_share": percentage,
     "token": text,

@@ -14,7 +14,6 @@ After an error
     any other StoreError          drop what was stepped, and claim the shard again
 """
 
-from dataclasses import replace
 from functools import partial
 from time import perf_counter_ns
 
@@ -24,7 +23,6 @@ from processors.batch import RECORDS_MAX, Records
 from processors.layout import LayoutError
 from processors.partition import astray, put_aside
 from processors.profiles import Table
-from processors.tables import DUE
 from rules.action import Action
 from streams.commit import StandingWatch
 from streams.errors import DamagedError
@@ -129,13 +127,13 @@ class Shard:
         slots = self.table.slots(decoded.customer_ids)
         before_ms, fired_ms, observe = list[int](), list[int](), None
         if self.engine.rule_plan.has_timers:
-            before_ms = self.table.whole_rows[slots, DUE].tolist()
+            before_ms = self.table.dues_ms(slots)
             observe = partial(note_timers, fired_ms)
         place = (self.engine, self.table, records, decoded, self.number, observe)
         outcome = self._rounds.run(*place, slots=slots)
         if outcome.actions and self._stale_ms is not None:
             told = judged(outcome.actions, outcome.causes, records, decoded, self._stale_ms)
-            outcome = replace(outcome, actions=told)
+            outcome = msgspec.structs.replace(outcome, actions=told)
         waited_ms = zip(decoded.customer_ids, before_ms, strict=True)
         entries = needed(outcome.changed_ids, outcome.dues_ms, waited_ms)
         dead = decoded.dead + outcome.dead
@@ -175,7 +173,7 @@ class Shard:
         outcome = fire_until(*place, until_ms, self.number, observe)
         if self._stale_ms is not None:
             actions = judged_timers(outcome.actions, until_ms, self._stale_ms)
-            outcome = replace(outcome, actions=actions)
+            outcome = msgspec.structs.replace(outcome, actions=actions)
         entries = needed(outcome.changed_ids, outcome.dues_ms, before_ms.items())
         return Work(self, {}, [], outcome, [], entries, fired_ms, by_clock=True)
 

@@ -116,7 +116,7 @@ class LinesSource:
     def _rows(self, skip: int) -> Iterator[tuple[int, bytes]]:
         try:
             with self._open() as stream:
-                for number, line in islice(enumerate(_lines(stream), 1), skip, None):
+                for number, line in islice(enumerate(lines_of(stream), 1), skip, None):
                     if line.strip():
                         yield number, line
         except (OSError, EOFError) as error:
@@ -128,7 +128,7 @@ class LinesSource:
         return self._file.open("rb")
 
 
-def _lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+def lines_of(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
     """The lines without their ends, the long ones cut at LINE_BYTES_MAX."""
     while line := stream.readline(LINE_BYTES_MAX + 1):
         whole = line.endswith(b"\n")

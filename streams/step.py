@@ -7,23 +7,23 @@ How       1 columns    fields of the events into registers; operations on them
           3 score      health and anomalies, then time averages
           4 rules      operations on all registers, then rising edges and cooldowns
           5 encode     changed rows, views, actions
-Limits    RECORDS_MAX events. The table is changed in place: whoever cannot commit the outcome forgets
+Limits    `Scratch.events_max` events. The table is changed in place: who cannot commit the outcome forgets
           the table.
 Not here  Decoding (processors/decode.py), loading and committing (shard.py), delivering (relay.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from time import perf_counter_ns
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from processors.averages import average_events
-from processors.batch import RECORDS_MAX, Decoded, Events, Records
+from processors.batch import Decoded, Events, Records
 from processors.columns import EventColumns, id_hashes
 from processors.fold import ADMITTED, DUPLICATE, LATE, TIMER, fold_events
 from processors.layout import Packer
@@ -34,16 +34,16 @@ from processors.profiles import TABLE_BYTES_MAX, Table
 from processors.reader import Reader
 from processors.register import Stage
 from processors.scores import Scores
-from processors.tables import DUE, Plan
+from processors.tables import Plan
 from rules.action import Action
 from rules.endings import endings_of, in_order
 from rules.evaluate import RulePlan, Verdicts, evaluate
 from rules.fires import Fire, actions_of
 from rules.ruleset import RuleSet
 from streams.outcome import Outcome, late_letters
+from streams.scratch import Buffers, Scratch
 
 STAGES: Final = ("columns", "fold", "score", "rules", "encode")
-_SIZES: Final = (1, 16, 256, 2048, RECORDS_MAX)
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -52,8 +52,7 @@ Snoozed: TypeAlias = Mapping[str, Mapping[str, int]]
 """By rule, the customers for whom it is snoozed, each until when."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """One batch as the step saw it, for who writes training data or explains; valid during the call."""
 
     events: Events
@@ -64,24 +63,6 @@ class Observed:
 
 
 Observer: TypeAlias = Callable[[Observed], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Buffers:
-    """Scratch space for batches up to one size; constants are filled in once."""
-
-    registers: Floats
-    slots: Integers
-    times_ms: Integers
-    id_hashes: Integers
-    codes: Integers
-    status: Integers
-    now_ms: Integers
-
-    @property
-    def judged(self) -> tuple[Integers, Integers, Integers, Integers, Integers]:
-        """What the rules are told of each event."""
-        return self.slots, self.times_ms, self.now_ms, self.id_hashes, self.status
 
 
 class Engine:
@@ -111,25 +92,11 @@ class Engine:
         self.columns = EventColumns(self.plan.asked)
         self.reader = Reader()
         self.packer = Packer(self.plan.layout, self.plan.bodies)
-        self._buffers: dict[int, _Buffers] = {}
+        self.scratch = Scratch(self.plan)
 
     def table(self, bytes_max: int = TABLE_BYTES_MAX) -> Table:
         """An empty table for one shard."""
         return Table(self.plan.layout, bytes_max, self.plan.memos)
-
-    def buffers(self, count: int) -> _Buffers:
-        """Scratch space for so many events, kept from call to call."""
-        size = next(size for size in _SIZES if count <= size)
-        known = self._buffers.get(size)
-        if known is None:
-            # An odd stride: rows a power of two apart would share one set of the cache.
-            stride = size if size == 1 else size + 9
-            registers = np.full((self.plan.registers, stride), np.nan)
-            for number, value in self.plan.asked.constants.items():
-                registers[number] = value
-            integers = (np.zeros(stride, dtype=np.int64) for _ in range(6))
-            known = self._buffers[size] = _Buffers(registers, *integers)
-        return known
 
 
 def run(
@@ -161,7 +128,7 @@ def run(
     events, count = decoded.events, len(decoded.events)
     if not count:
         return Outcome.empty(len(STAGES))
-    buffers = engine.buffers(count)
+    buffers = engine.scratch.buffers(count)
     registers, status, programs = buffers.registers, buffers.status, engine.plan.programs
     marks = [perf_counter_ns()]
 
@@ -220,7 +187,7 @@ def _actions(
 
 
 def _columns(
-    engine: Engine, buffers: _Buffers, decoded: Decoded, slots: Sequence[int], *, are_timers: bool
+    engine: Engine, buffers: Buffers, decoded: Decoded, slots: Sequence[int], *, are_timers: bool
 ) -> None:
     """Fill the event registers and the kernels' columns."""
     events, columns = decoded.events, decoded.columns
@@ -238,7 +205,7 @@ def _columns(
         buffers.registers[register, :count] = each_ms
 
 
-def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
+def _fold(plan: Plan, table: Table, buffers: Buffers, count: int) -> None:
     assert table.memos.shape[1] == 2 * plan.memos, "the table is of another plan"
     fold_events(
         *table.matrices,
@@ -258,7 +225,7 @@ def _fold(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
     )
 
 
-def _average(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
+def _average(plan: Plan, table: Table, buffers: Buffers, count: int) -> None:
     if len(plan.averages):
         rows = (table.rows, table.whole_rows, buffers.registers)
         average_events(plan.averages, *rows, buffers.slots, buffers.now_ms, buffers.status, count)
@@ -267,7 +234,7 @@ def _average(plan: Plan, table: Table, buffers: _Buffers, count: int) -> None:
 def _changed(
     engine: Engine,
     table: Table,
-    buffers: _Buffers,
+    buffers: Buffers,
     customer_ids: Sequence[str],
     last: dict[int, int],
 ) -> tuple[list[str], list[bytes], list[bytes], list[int]]:
@@ -295,5 +262,6 @@ def _last_events(slots: Sequence[int], states: list[int]) -> dict[int, int]:
 
 
 def _dues_ms(engine: Engine, table: Table, slots: list[int]) -> list[int]:
-    has_timers = engine.rule_plan.has_timers
-    return table.whole_rows[slots, DUE].tolist() if has_timers else [0] * len(slots)
+    if not engine.rule_plan.has_timers:
+        return [0] * len(slots)
+    return table.dues_ms(slots)

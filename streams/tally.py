@@ -1,44 +1,74 @@
 """Tallies: counters and a histogram that take a whole batch at once.
 
-Promise   A batch of one event costs a microsecond or two, a batch of thousands a few nanoseconds an
-          event; a scrape sees all of a batch or nothing of it.
-How       Collectors of our own: the client library would take a lock for each number. numpy finds the
-          buckets of a batch.
-Limits    The buckets given. Values below zero, which clocks that disagree make, count as zero.
+Promise   A batch costs less than a microsecond and, when it is counted, a few nanoseconds an event; a
+          scrape sees all batches so far.
+How       Collectors of our own: the client library would take a lock for each number. What is told
+          waits in a queue until there is much of it, or a scrape; then numpy counts all of it.
+Limits    The buckets given. WAITING_MAX batches wait. Values below zero, which clocks that disagree
+          make, count as zero.
 Not here  Which metrics there are: metrics.py.
 """
 
-from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-FEW: Final = 16  # from here on numpy is faster than a loop
+WAITING_MAX: Final = 256
+
+Values: TypeAlias = Sequence[float] | npt.NDArray[np.float64]
+Item = TypeVar("Item")
+
+
+def taken(waiting: deque[Item]) -> list[Item]:
+    """Take out what is there by now, while others go on putting in."""
+    return [waiting.popleft() for _ in range(len(waiting))]
 
 
 class TallyCounter(Collector):
     """A counter with one label, whose values are added together."""
 
-    def __init__(self, name: str, documentation: str, label: str, known: Sequence[str]) -> None:
-        """Start at zero for the `known` values of the label; others may follow."""
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        label: str,
+        known: Sequence[str],
+        *,
+        unit: float = 1.0,
+    ) -> None:
+        """Start at zero for the `known` values of the label; others may follow.
+
+        `unit` is what a one counts for.
+        """
         self._name = name
         self._documentation = documentation
         self._label = label
+        self._unit = unit
         self._totals = dict.fromkeys(known, 0.0)
+        self._waiting: deque[Mapping[str, float]] = deque()
         self._lock = Lock()
 
     def add(self, values: Mapping[str, float]) -> None:
-        totals = self._totals
+        """Add these to the values of the label; the mapping stays as it is."""
+        self._waiting.append(values)
+        if len(self._waiting) >= WAITING_MAX:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Add what waits."""
         with self._lock:
-            for key, value in values.items():
-                totals[key] = totals.get(key, 0.0) + value
+            for values in taken(self._waiting):
+                for key, value in values.items():
+                    self._totals[key] = self._totals.get(key, 0.0) + value * self._unit
 
     def collect(self) -> Iterator[CounterMetricFamily]:
+        self._sum_up()
         with self._lock:
             totals = self._totals.copy()
         family = CounterMetricFamily(self._name, self._documentation, labels=[self._label])
@@ -59,27 +89,30 @@ class TallyHistogram(Collector):
         self._array = np.asarray(bounds, dtype=np.float64)
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
+        self._waiting: deque[Values] = deque()  # observed, and not yet in the buckets
         self._lock = Lock()
 
-    def observe(self, values: Sequence[float] | npt.NDArray[np.float64]) -> None:
-        """Count the values of one batch."""
-        if len(values) < FEW:
-            kept = [max(0.0, float(value)) for value in values]
-            places = [bisect_left(self._bounds, value) for value in kept]
-            with self._lock:
-                self._sum += sum(kept)
-                for place in places:
-                    self._counts[place] += 1
-            return
-        column = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
-        found = np.bincount(np.searchsorted(self._array, column), minlength=len(self._counts))
+    def observe(self, values: Values) -> None:
+        """Count the values of one batch; they stay as they are."""
+        self._waiting.append(values)
+        if len(self._waiting) >= WAITING_MAX or len(values) >= WAITING_MAX:
+            self._sort_in()
+
+    def _sort_in(self) -> None:
+        """Put what waits into its buckets."""
         with self._lock:
+            waiting = taken(self._waiting)
+            if not waiting:
+                return
+            column = np.maximum(np.concatenate(waiting, dtype=np.float64), 0.0)
+            found = np.bincount(np.searchsorted(self._array, column), minlength=len(self._counts))
             self._sum += float(column.sum())
             self._counts = [
                 old + new for old, new in zip(self._counts, found.tolist(), strict=True)
             ]
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
+        self._sort_in()
         with self._lock:
             counts, total = self._counts.copy(), self._sum
         buckets, below = [], 0

@@ -13,7 +13,7 @@ Not here  The same over Kafka: worker.py. The simulated shop: shop.py. What is s
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +27,7 @@ from streams.endpoints import Outside
 from streams.errors import ServerError, StreamsError
 from streams.guard_watch import GuardWatch
 from streams.inquiry import Inquiry
+from streams.kept_history import FOLDER, KeptHistory
 from streams.outfit import Outfit
 from streams.ownership import Claims
 from streams.read import StoreReader
@@ -158,6 +159,17 @@ def _prepare(store: StoreAddress, settings: Settings) -> None:
         connection.close()
 
 
+def _history(settings: Settings) -> KeptHistory | None:
+    """Where the events that are folded go, if they are kept."""
+    if not settings.history_mb or not isinstance(settings.log, EmbeddedLog):
+        return None
+    return KeptHistory(settings.log.directory / FOLDER, settings.history_mb * 1024 * 1024)
+
+
+def _not_kept(_values: Sequence[bytes | None]) -> None:
+    """Nobody wants them."""
+
+
 @asynccontextmanager
 async def _folding(
     outfit: Outfit,
@@ -171,12 +183,14 @@ async def _folding(
     ports = ports_of(outfit.metrics, dead_letters, deliveries, outfit.noted)
     claimer = Claimer(store, outfit.engines, ports, outfit.clock.now_ms, outfit.settings.stale_ms)
     claims = Claims(telling(claimer, deliveries), patience_ms=0)
+    kept = _history(outfit.settings)
     log = RedisLog(
         store,
         outfit.settings.partitions,
         claims,
         trouble_of(outfit.metrics),
         accept_gap=outfit.settings.accept_gap,
+        keep=_not_kept if kept is None else kept.add,
     )
 
     def fold() -> None:
@@ -184,6 +198,9 @@ async def _folding(
             log.run()
         except BaseException as error:  # noqa: BLE001  whatever it was, `run` raises it
             loop.call_soon_threadsafe(failed, error)
+        finally:
+            if kept is not None:
+                kept.close()
 
     thread = threading.Thread(target=fold, name="log", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The history that a command runs over: a file, a query, or what Kafka still holds; and the bar meanwhile."""
+"""The history that a command runs over: a file, a query, or what the log still holds; and the bar."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from streams.commands.cluster import kafka_settings
 from streams.commands.options import UsageError, parameters, say, stderr
-from streams.settings import KafkaLog, Settings
+from streams.settings import EmbeddedLog, KafkaLog, Settings
 
 if TYPE_CHECKING:
     from streams.source import Source
 
-LOG: Final = {"log": "kafka://HOST:PORT,…: its topics are the history, where no file is given."}
+LOG: Final = {
+    "log": "Whose events are the history, where no file is given; by default the embedded."
+}
 
 
 def history(
@@ -36,11 +38,12 @@ def history(
         from streams.kafka_history import KafkaHistory
 
         found = KafkaHistory(kafka_settings(settings))
+    elif isinstance(settings.log, EmbeddedLog) and not pairs and not sort:
+        from streams.kept_history import FOLDER, KeptSource
+
+        found = KeptSource(settings.log.directory / FOLDER)
     else:
-        raise UsageError(
-            "name one source: FILE.jsonl, --sql FILE.sql, or --log kafka://HOST:PORT, whose topics are"
-            " read; the embedded log keeps no history"
-        )
+        raise UsageError("--set and --sort go with --sql FILE.sql")
     for notice in found.notices:
         say(f"{found.name}: {notice}")
     return found

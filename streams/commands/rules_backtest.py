@@ -122,7 +122,7 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Write every fire of the judged time, one line each, with its reason.",
 )
 @as_json
-@settings_options("rules", "model", "log", only_kafka=True, said=LOG)
+@settings_options("rules", "model", "log", said=LOG)
 def backtest(
     settings: Settings,
     *,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     help="How long after the first fire for a customer an outcome counts.",
 )
 @as_json
-@settings_options("rules", "model", "log", only_kafka=True, said=LOG)
+@settings_options("rules", "model", "log", said=LOG)
 def lift(
     settings: Settings,
     *,

@@ -10,7 +10,7 @@ Not here  Several brokers, TLS, SASL.
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,16 @@ SETTINGS: Mapping[str, str] = {
     "broker.heartbeat.interval.ms": "500",
 }
 
+# For tests: little memory; on two cores the parallel collectors cost more than they save.
+SMALL: Sequence[str] = ("-Xmx512m", "-Xms512m", "-XX:+UseSerialGC")
+
+# For benchmarks: as Kafka's own scripts start a broker (bin/kafka-run-class.sh, kafka-server-start.sh). A
+# small heap is collected every second, for 20 ms in which nobody hears from the broker.
+AS_SHIPPED: Sequence[str] = (
+    *("-Xmx1G", "-Xms1G", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
+    *("-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"),
+)
+
 LOGGING = """\
 status = error
 appender.out.type = Console
@@ -68,7 +78,7 @@ class KafkaBroker:
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
-    heap_mb: int = 512
+    java_options: Sequence[str] = SMALL
     port: int = field(default_factory=free_port)
     controller_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -161,9 +171,7 @@ class KafkaBroker:
         assert executable is not None, "running_broker requires java"
         return [
             executable,
-            f"-Xmx{self.heap_mb}m",
-            f"-Xms{self.heap_mb}m",
-            "-XX:+UseSerialGC",  # on two cores the parallel collectors cost more than they save
+            *self.java_options,
             "-XX:-UsePerfData",
             "-Xshare:auto",
             f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
@@ -224,14 +232,16 @@ def require_kafka() -> None:
 
 @contextmanager
 def running_broker(
-    folder: Path, settings: Mapping[str, str] | None = None, heap_mb: int = 512
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    java_options: Sequence[str] = SMALL,
 ) -> Iterator[KafkaBroker]:
     """Start a broker that keeps everything in `folder`, and end it when the block ends.
 
     Skips the test, or fails it in CI, where Java or the jars are missing.
     """
     require_kafka()
-    broker = KafkaBroker(folder=folder, settings=settings or {}, heap_mb=heap_mb)
+    broker = KafkaBroker(folder=folder, settings=settings or {}, java_options=java_options)
     try:
         broker.start()
         yield broker

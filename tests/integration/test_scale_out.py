@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from confluent_kafka import Producer
 
 from tests.integration.free_port import free_port
@@ -19,7 +20,7 @@ from tests.integration.redis_server import RedisServer
 from tests.integration.test_up import RETAIL, RULES, SECRET, order, sums
 from tests.integration.upstarted import SCRIPT, Answer, Up, rapport
 from tests.machine import ROOT, require
-from tests.receiver import running_receiver
+from tests.receiver import Receiver, running_receiver
 
 READY_SECONDS_MAX = 60.0
 
@@ -118,6 +119,46 @@ def first_order(folder: Path) -> None:
             began = time.monotonic()
             assert each.process.wait(20) == 0, each.log.read_text()
             assert time.monotonic() - began < 2.0
+
+
+async def test_a_relay_that_ends_leaves_nothing_for_the_next_one_to_send_again(
+    tmp_path: Path, kafka: KafkaBroker, redis_server: RedisServer
+) -> None:
+    """The second one waits for the lease, and takes it the moment that it is given back."""
+
+    async def late(_request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        return web.Response(status=204)
+
+    async with running_receiver() as receiver:
+        receiver.otherwise = late
+        more = f'[endpoints.crm]\nurl = "{receiver.url}"\nsecret = "{SECRET}"\n'
+        folder = folder_of(tmp_path, kafka, redis_server, more)
+        await asyncio.to_thread(handed_over, folder, receiver)
+
+    assert len(receiver.received) == 2
+    assert len({each.headers["webhook-id"] for each in receiver.received}) == 2
+
+
+def handed_over(folder: Path, receiver: Receiver) -> None:
+    """By a first relay while its webhook is under way, to a second one."""
+    with ExitStack() as stack:
+        gateway = stack.enter_context(running(folder, "gateway"))
+        stack.enter_context(running(folder, "worker", "--no-relay"))
+        first = stack.enter_context(running(folder, "relay"))
+        gateway.post(order(1))
+        first.until(lambda: receiver.received)
+        stack.enter_context(running(folder, "relay"))
+        gateway.post(order(2, "c-2"))
+        first.until(lambda: len(receiver.received) == 2)
+        first.process.send_signal(signal.SIGTERM)
+        assert first.process.wait(20) == 0, first.log.read_text()
+
+        def statuses() -> list[str]:
+            actions = gateway.ask("/v1/actions").body["actions"]
+            return [each["status"] for each in actions if each["target"]["name"] == "crm"]
+
+        gateway.until(lambda: statuses() == ["delivered", "delivered"])
 
 
 def test_dead_letters_in_kafka_are_listed_and_put_back(

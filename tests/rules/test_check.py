@@ -30,6 +30,8 @@ MISTAKES = [
     ("health.band = health.band", "health.band = health.band", "two texts", ""),
     ("health = red", "red", "`red` is not known", 'as in health.band = "red"'),
     ("channel != app", "app", "`app` is not known", 'quotes, as in channel = "app"'),
+    ("health.band in (red, amber)", "red", "`red` is not known", 'band in ("red", "amber")'),
+    ("channel in ('web', app)", "app", "`app` is not known", 'in channel in ("app")'),
     ("health = helth", "helth", "`helth` is not known", "did you mean `health`?"),
     ("health", "health", "a condition is needed", "health < 40"),
     ("health < 40 and 5", "5", "a condition is needed", ""),

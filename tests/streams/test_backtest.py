@@ -228,16 +228,18 @@ def test_live_are_the_rules_of_the_settings(
 
 
 def test_one_source_is_to_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file, a query or Kafka; the embedded log keeps no history."""
+    """A file, a query, or what the log holds."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jsonl").write_bytes(HISTORY[0] + b"\n")
     (tmp_path / "a.sql").write_text("SELECT 1 AS id\n")
     none = CliRunner().invoke(main, ["rules", "backtest"])
     both = CliRunner().invoke(main, ["rules", "backtest", "a.jsonl", "--sql", "a.sql"])
+    sorted_ = CliRunner().invoke(main, ["rules", "backtest", "--sort"])
 
-    assert (none.exit_code, both.exit_code) == (2, 2)
-    assert "the embedded log keeps no history" in none.stderr
+    assert (none.exit_code, both.exit_code, sorted_.exit_code) == (1, 2, 2)
+    assert "rapport-data/history holds no events yet" in none.stderr
     assert "name one source" in both.stderr
+    assert "go with --sql" in sorted_.stderr
 
 
 def test_every_fire_of_the_judged_time_is_a_line(tmp_path: Path) -> None:

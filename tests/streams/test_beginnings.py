@@ -1,6 +1,6 @@
 """Where a shard begins: at its fence, or not at all where the log no longer holds that."""
 
-from streams.data_plane import ASK_MS
+from streams.beginnings import ASK_MS
 from streams.ownership import RETRY_MS, Target
 from tests.streams.plane_bench import Bench, filled
 

@@ -1,9 +1,20 @@
 """What the control plane makes of the group's words, without a group."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
+from faust.transport.consumer import Fetcher
 from faust.types import TP
 
-from streams.control_plane import OVERRIDDEN, check_overridden, faust_settings, whole_shards
+from streams.control_plane import (
+    OVERRIDDEN,
+    GroupConsumer,
+    check_overridden,
+    faust_settings,
+    whole_shards,
+)
 from streams.errors import TopicsError
 from streams.kafka_settings import KafkaSettings
 
@@ -35,3 +46,36 @@ def test_timeouts_stand_in_the_order_that_kafka_and_faust_demand(timeout_ms: int
     assert settings["broker_heartbeat_interval"] <= session / 3
     assert session <= settings["broker_request_timeout"]
     assert session <= settings["broker_rebalance_timeout"]
+
+
+class Rebalancing:
+    """A consumer, and the app around it, while the group rebalances."""
+
+    def __init__(self, *, is_ending: bool) -> None:
+        self.app: Any = SimpleNamespace(rebalancing=True, should_stop=is_ending, consumer=self)
+        self.plane = SimpleNamespace(beat_ms=0)
+        self.should_stop = False
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, _seconds: float) -> None:
+        self.asleep.set()
+        await asyncio.Event().wait()
+
+    async def _drain_messages(self, fetcher: Fetcher) -> None:
+        await GroupConsumer._drain_messages(cast("GroupConsumer", self), fetcher)
+
+    async def _stay(self, fetcher: Fetcher) -> None:
+        await GroupConsumer._stay(cast("GroupConsumer", self), fetcher)
+
+
+@pytest.mark.parametrize("is_ending", [True, False])
+async def test_to_end_while_the_group_rebalances_is_no_crash(is_ending: bool) -> None:
+    """Faust cancels its fetcher then, and takes one that is cancelled in a rebalance for crashed."""
+    consumer = Rebalancing(is_ending=is_ending)
+    fetcher = Fetcher(consumer.app)
+    fetching = asyncio.create_task(fetcher._execute_task(Fetcher._fetcher.fun(fetcher)))
+    await consumer.asleep.wait()
+    fetching.cancel()
+    await fetching
+
+    assert fetcher.crashed is not is_ending

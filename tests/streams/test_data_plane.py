@@ -5,7 +5,7 @@ from confluent_kafka import TopicPartition
 
 from streams.align import LANE_RECORDS_MAX
 from streams.batch_size import BATCH_MS_MAX
-from streams.data_plane import ASK_MS
+from streams.beginnings import ASK_MS
 from streams.errors import DamagedError, LogDownError, StaleError, StoreDownError
 from streams.ownership import RETRY_MS, Target
 from streams.polling import POLL_RECORDS_MAX

@@ -1,5 +1,7 @@
 """Shards at rest: what Redis loses of theirs is found out before their next record."""
 
+import pytest
+
 from streams.batch_size import BATCH_MS_MAX
 from streams.data_plane import OBSERVE_MS
 from streams.errors import DamagedError
@@ -92,6 +94,23 @@ def test_one_shard_is_folded_while_the_commit_of_another_is_under_way() -> None:
     bench.turn()
 
     assert folded == [[1, 1], [1, 1]]
+
+
+def test_in_a_backlog_few_batches_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each shard has a whole batch, and what is folded is kept until it is committed."""
+    monkeypatch.setattr("streams.holding.UNDER_WAY_MAX", 3)
+    bench = Bench(filled(*(("clicks", number, 1) for number in (0, 1, 2, 3) for _ in range(2))))
+    under_way: list[int] = []
+
+    def stored(_number: int) -> None:
+        folded = sum(shard.steps_count for shard in bench.store.owners.values())
+        under_way.append(folded - len(under_way))
+
+    bench.store.on_commit = stored
+    bench.plane.aim(Target(1, frozenset(range(4))))
+    bench.turn()
+
+    assert under_way == [2, 2, 2, 1]
 
 
 def test_a_partition_that_the_client_has_forgotten_is_read_again() -> None:

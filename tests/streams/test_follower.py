@@ -1,10 +1,12 @@
 """A relay without an engine follows the fences: new owners, new entries, and its lease."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 
+from streams.clock import ManualClock
 from streams.fence import Fence
 from streams.follower import LEASE, Follower
 from streams.store import Command, Reply
@@ -25,7 +27,7 @@ class Lease:
         return [None, self.owner]
 
     async def call(self, *command: bytes | str | int) -> Reply:
-        if command[0] == "DEL":
+        if command[0] == "EVAL" and command[-1] == self.owner:
             self.owner = None
         return self.owner
 
@@ -115,3 +117,35 @@ async def test_who_has_not_the_lease_delivers_nothing(world: World) -> None:
     world.lease.owner = None  # it ran out
     assert await second.after(p0=FENCE) == [("claimed", 0, "a", 3)]
     assert await world.after(p0=FENCE) == [("released", 0)]
+
+
+async def test_the_lease_is_given_back_when_what_is_under_way_is_recorded(world: World) -> None:
+    """Who took it before would find those actions pending, and send them again."""
+    stop = asyncio.Event()
+    owners: list[bytes | None] = []
+
+    async def resting() -> None:
+        owners.append(world.lease.owner)
+
+    stop.set()
+    await world.follower.look()
+    ours = world.lease.owner
+    await world.follower.run(ManualClock(0), stop, resting)
+
+    assert ours is not None
+    assert owners == [ours]
+    assert world.lease.owner is None
+
+
+async def test_the_lease_of_another_is_left_alone(world: World) -> None:
+    """Ours ran out, and a third relay would take what the second one delivers."""
+    stop = asyncio.Event()
+
+    async def resting() -> None:
+        world.lease.owner = b"second"
+
+    stop.set()
+    await world.follower.look()
+    await world.follower.run(ManualClock(0), stop, resting)
+
+    assert world.lease.owner == b"second"

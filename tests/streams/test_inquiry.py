@@ -96,13 +96,13 @@ async def test_the_engine_that_folds_is_never_run() -> None:
     """Its scratch space belongs to another thread; a draft is in no engine that folds at all."""
     engine = engine_of(RULES)
     asked = inquiry(engine, Store(engine))
-    scratch = {size: each.registers.tobytes() for size, each in engine._buffers.items()}
+    scratch = {size: each.registers.tobytes() for size, each in engine.scratch.kept.items()}
 
     told = [await asked.why(name, "ann") for name in ("loyal", "later", "loyal")]
 
     assert [each["stage"] for each in told] == ["live", "draft", "live"]
     assert scratch
-    after = {size: each.registers.tobytes() for size, each in engine._buffers.items()}
+    after = {size: each.registers.tobytes() for size, each in engine.scratch.kept.items()}
     assert after == scratch
 
 

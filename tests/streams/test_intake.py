@@ -250,6 +250,40 @@ async def test_a_missing_id_is_filled_in_only_when_asked_for() -> None:
     assert json.loads(world.log.records[0][1])["id"] == world.log.records[0][0].id
 
 
+@pytest.mark.parametrize(
+    ("given", "status"), [("yes", 200), ("true", 200), ("0", 422), ("no", 422)]
+)
+async def test_filling_in_may_be_asked_for_in_words(given: str, status: int) -> None:
+    """What was asked for and passed over in silence is looked for for an hour."""
+    async with opened(World()) as client:
+        answer = await client.post(PATH, params={"fill": given}, data=record(id=None))
+
+    assert answer.status == status
+
+
+async def test_a_fill_that_is_neither_yes_nor_no_is_refused() -> None:
+    """Nothing is taken in with a guess about what the sender meant."""
+    world = World()
+    async with opened(world) as client:
+        answer = await client.post(PATH, params={"fill": "perhaps"}, data=record())
+        told = await answer.json()
+
+    assert (answer.status, told["reason"]) == (400, "bad_fill")
+    assert told["detail"] == "fill is 'perhaps'; it must be 1 or 0"
+    assert not world.log.records
+
+
+async def test_a_body_that_is_said_to_be_gzip_and_is_not_is_told_so() -> None:
+    """Else the sender is told of bad JSON, and looks at the wrong end."""
+    headers = {"Content-Encoding": "gzip"}
+    async with opened(World()) as client:
+        answer = await client.post(PATH, data=b"\x28\xb5\x2f\xfd zstd", headers=headers)
+        told = await answer.json()
+
+    assert (answer.status, told["reason"]) == (400, "malformed")
+    assert "Content-Encoding is gzip, but the body is not gzip" in told["detail"]
+
+
 async def test_what_was_sent_is_counted() -> None:
     """By reason, so that a sender's mistake is seen on a dashboard."""
     world = World()

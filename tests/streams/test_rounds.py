@@ -190,3 +190,25 @@ def test_silence_is_noticed_wherever_batches_are_cut(lives: Lives, cuts: list[in
         if round(after * MINUTE_MS) - round(before * MINUTE_MS) > 30 * MINUTE_MS
     }
     assert {(who, at) for who, at, rule, _ in whole if rule == "silent"} == silences
+
+
+@pytest.mark.parametrize("rules", [RULES, f'[rule.plain]\nwhen = "orders_count >= 2"\n{THEN}'])
+def test_a_batch_with_more_events_than_fit_the_registers_decides_the_same(
+    rules: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five hundred rules and a backlog: registers of the whole batch would take hundreds of megabytes."""
+    values = [
+        event(number, number * 1.5, kind, number % 3, number % 2)
+        for number, kind in enumerate(("order.placed", "click.view", "click.add_to_cart") * 20)
+    ]
+    whole = lived(values, made=engine_of(rules))
+
+    monkeypatch.setattr("streams.scratch.REGISTERS_BYTES_MAX", 1)
+    monkeypatch.setattr("streams.scratch.LARGE", 7)
+    small = engine_of(rules)
+
+    assert small.scratch.events_max == 7
+    in_parts = lived(values, made=small)
+    assert in_parts[0] == whole[0]
+    assert whole[0]
+    assert in_parts[1].rows == whole[1].rows

@@ -1,12 +1,13 @@
 """A batch is counted at once, and as if each event had been counted."""
 
 from bisect import bisect_left
+from threading import Thread
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.tally import FEW, TallyCounter, TallyHistogram
+from streams.tally import WAITING_MAX, TallyCounter, TallyHistogram
 
 BOUNDS = (0.001, 0.01, 0.1, 1.0)
 SECONDS = st.floats(-1, 2) | st.sampled_from(BOUNDS)
@@ -22,9 +23,12 @@ def total(histogram: TallyHistogram) -> float:
     return float(next(sample.value for sample in family.samples if sample.name.endswith("_sum")))
 
 
-@given(st.lists(st.lists(SECONDS, max_size=3 * FEW), max_size=5))
-def test_a_histogram_counts_batches_as_their_values_one_by_one(batches: list[list[float]]) -> None:
-    """Small batches take another way than large ones; dashboards must not see which."""
+@given(st.lists(st.lists(SECONDS, max_size=50), max_size=5), st.sampled_from([1, WAITING_MAX]))
+def test_a_histogram_counts_batches_as_their_values_one_by_one(
+    some: list[list[float]], times: int
+) -> None:
+    """Few batches wait for a scrape, many do not; dashboards must not see which."""
+    batches = some * times
     histogram = TallyHistogram("h", "h", BOUNDS)
     for batch in batches:
         histogram.observe(batch)
@@ -60,3 +64,28 @@ def test_a_counter_adds_what_a_batch_brings_and_shows_zeros_before() -> None:
         "known": 3,
         "new": 1,
     }
+
+
+def test_what_is_counted_during_a_scrape_is_in_it_or_in_the_next_one() -> None:
+    """The thread that folds counts while the web server's thread scrapes; a lost batch is never found."""
+    counter, histogram = (
+        TallyCounter("c_total", "c", "outcome", ["known"]),
+        TallyHistogram("h", "h", BOUNDS),
+    )
+    batches = 20 * WAITING_MAX
+
+    def count() -> None:
+        for _ in range(batches):
+            counter.add({"known": 1})
+            histogram.observe([0.05])
+
+    threads = [Thread(target=count) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        list(counter.collect())
+        buckets(histogram)
+
+    (family,) = counter.collect()
+    assert [sample.value for sample in family.samples] == [2 * batches]
+    assert buckets(histogram)["+Inf"] == 2 * batches

@@ -125,6 +125,8 @@ def embedded(run: Run) -> Half:
                 until(lambda: posters.acked > 0, "events are acked")
 
                 def strike() -> None:
+                    # An answer that came after the last kill may have been on its way before it.
+                    until(partial(answers, client), "redis-server answers")
                     server = server_of(client)
                     processes.kill("up")
                     if half.kills % 2:
@@ -141,6 +143,14 @@ def embedded(run: Run) -> Half:
             with suppress(redis.ConnectionError):  # it has ended with its Rapport
                 os.kill(server_of(client), signal.SIGTERM)
     return half
+
+
+def answers(client: redis.Redis) -> bool:
+    """Whether there is a server, and it has loaded its data."""
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
 
 
 def server_of(client: redis.Redis) -> int:
