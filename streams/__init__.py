@@ -13,6 +13,7 @@ problem             errors as RFC 9457 has them
 appender            the port of a log for who has whole events in hand
 redis_appender      into the embedded log
 kafka_producer      into Kafka
+delivery_report     whether a producer's report says that a record is there
 
 The way in, from files and databases:
 
@@ -47,6 +48,7 @@ beginnings          where a claimed shard starts to read
 polling             messages with the least latency, and who was silent meanwhile
 messages            many of librdkafka's messages at once, field by field
 feed                what one shard reads, from messages to batches
+holes               offsets that are missing, and whether a record is missing with them
 align               the topics of a shard advance together in time
 
 One shard:

@@ -27,7 +27,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError
 
 from processors.batch import RECORDS_MAX
 from streams.align import Now
@@ -38,7 +38,6 @@ from streams.feed import Feed
 from streams.firing import is_due, next_in_ms
 from streams.flight import Flight
 from streams.holding import Holding
-from streams.messages import runs
 from streams.ownership import Claims, LogConsumer, Target, not_as_left
 from streams.patience import Patience, Trouble, UnwantedError
 from streams.polling import POLLS_A_BATCH, Polling
@@ -118,11 +117,12 @@ class DataPlane:
         self.busy = True
         try:
             if self._target is target:
-                self._distribute(messages)
+                self._holding.sort_in(messages, self._on_error)
                 for _ in range(POLLS_A_BATCH * len(self._feeds)):  # larger batches cost less
                     if not self._polling.has_more:
                         break
-                    self._distribute(self._polling.messages(at_once=True))
+                    more = self._polling.messages(at_once=True)
+                    self._holding.sort_in(more, self._on_error)
                     for feed in self._feeds.values():
                         feed.regulate(self._consumer)
                 self._advance(target)
@@ -182,13 +182,6 @@ class DataPlane:
         logger.critical("shard %d stops: %s", number, error)
         self._trouble(error)
         self._holding.stop(number, error)
-
-    def _distribute(self, messages: list[Message]) -> None:
-        for number, topic, error, run in runs(messages):
-            if error is not None:
-                self._on_error(number, error)
-            elif number in self._feeds:  # else of a shard that was lost a moment ago
-                self._feeds[number].add(topic or "", run)
 
     def _on_error(self, number: int | None, error: KafkaError) -> None:
         """An error that came in place of a record. What heals alone is only written down."""

@@ -27,6 +27,7 @@ from confluent_kafka import (
 )
 
 from processors.batch import DeadLetter, Origin
+from streams.delivery_report import failure
 from streams.errors import LogDownError
 from streams.kafka_dead_letters import CUT, KAFKA_PREFIX, OWN_PREFIX, is_ours
 from streams.kafka_settings import KafkaSettings
@@ -131,9 +132,10 @@ class KafkaLetters:
         producer = Producer(self._settings.producer())
         errors: list[KafkaError] = []
 
-        def report(error: KafkaError | None, _message: Message) -> None:
-            if error is not None:
-                errors.append(error)
+        def report(error: KafkaError | None, message: Message) -> None:
+            refused = failure(error, message)
+            if refused is not None:
+                errors.append(refused)
 
         for letter in letters:
             origin = letter.origin

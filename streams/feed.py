@@ -5,7 +5,8 @@ Promise   Each record of the shard's partitions is handed out once, in the order
 How       Messages stay librdkafka's own objects until their batch is cut (messages.py). A topic is
           behind while the broker is known to hold more of it than was read.
 Limits    Those of align.py a topic; a topic that fills its lane is paused until half is used.
-Not here  Where to begin (beginnings.py). Owning the shard, committing (data_plane.py).
+Not here  Where to begin (beginnings.py). Owning the shard, committing (data_plane.py). Offsets that are
+          missing (holes.py).
 """
 
 import logging
@@ -14,13 +15,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
-from confluent_kafka import OFFSET_END, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message, TopicPartition
 
 from processors.batch import Records
 from streams.align import Alignment, Now
+from streams.holes import MARKERS_MAX, Holes
 from streams.messages import offset_of, records_of, times_of
-
-MARKERS_MAX: Final = 8  # one a transaction; more missing offsets are a fault, not markers
 
 # After a transaction a topic's end is said to lie behind markers, and nobody is given them. At rest nobody
 # waits for the topic either, so after this time without a record of anybody they are taken for what they are.
@@ -92,22 +92,38 @@ class Feed:
         self._read = [each.position for each in beginnings]  # buffered up to here
         self._ends = [each.end for each in beginnings]
         self._paused: set[int] = set()
+        self._holes = [Holes(f"{each.topic} {number}") for each in beginnings]
         self._markers = [0] * len(beginnings)  # offsets before the end that were no records
         self._silent = [0] * len(beginnings)  # looks since the topic was given or assigned last
         self._mark: tuple[int, list[int]] | None = None  # a time, and what the log held by then
         self._reached_ms = 0  # all that the log held by then is handed out
         self._short_since_ms: int | None = None  # by the quiet clock
 
-    def add(self, topic: str, messages: Sequence[Message]) -> None:
-        """Buffer messages of one partition, as they come from the consumer."""
+    def add(self, topic: str, messages: Sequence[Message]) -> bool:
+        """Buffer messages of one partition, as they come from the consumer.
+
+        Returns:
+            False: offsets are missing; `read_again` once all that was polled is added.
+        """
         index = self.topics[topic]
-        if offset_of(messages[0]) < self._read[index]:  # sent again, after a reconnection
-            messages = [each for each in messages if offset_of(each) >= self._read[index]]
-            if not messages:
-                return
+        holes = self._holes[index]
+        messages = holes.believed(self._read[index], messages)
+        if not messages:
+            return not holes.is_in_doubt
+        # What comes from where markers were supposed tells that they were none.
+        hole = offset_of(messages[0]) - self._read[index]
+        self._markers[index] = min(self._markers[index], hole)
         self._read[index] = offset_of(messages[-1]) + 1
         self._silent[index] = 0
         self.alignment.add(index, messages, times_of(messages), size_bytes=sum(map(len, messages)))
+        return not holes.is_in_doubt
+
+    def read_again(self, consumer: Partitions) -> None:
+        """Read the partitions again from where offsets are missing."""
+        for index, holes in enumerate(self._holes):
+            if holes.is_in_doubt:
+                holes.read_again()
+                self._reassign(consumer, index, self._read[index])
 
     def batch(self, consumer: Partitions, limit: int, now: Now) -> Batch | None:
         """The next records whose turn is certain, or None.
@@ -171,15 +187,27 @@ class Feed:
         librdkafka may forget to fetch a partition whose broker was away (its issue 5153). What it knows
         of the partition's end is then old too: without this, nobody would ever find out.
         """
-        for index, partition in enumerate(self.partitions):
+        for index in range(len(self.partitions)):
             self._silent[index] += 1
             if self._silent[index] >= SILENT_LOOKS_MAX and index not in self._paused:
                 self._silent[index] = 0
-                consumer.incremental_unassign([partition])
-                # What is left up to the end are markers, which nobody is given.
-                is_at_end = self._read[index] + self._markers[index] == self._ends[index]
-                here = self._ends[index] if is_at_end else self._read[index]
-                consumer.incremental_assign([TopicPartition(partition.topic, self.number, here)])
+                self._reassign(consumer, index, self._here(consumer, index))
+
+    def _here(self, consumer: Partitions, index: int) -> int:
+        """From where to go on reading: behind markers at the end only where the log has dropped them."""
+        read, end = self._read[index], self._ends[index]
+        if not 0 < end - read <= self._markers[index]:
+            return read
+        first = self._asked(consumer, OFFSET_BEGINNING)
+        return end if first is not None and first[index] == end else read
+
+    def _reassign(self, consumer: Partitions, index: int, position: int) -> None:
+        partition = self.partitions[index]
+        self._paused.discard(
+            index
+        )  # what is assigned is not paused; a full lane will be, in `regulate`
+        consumer.incremental_unassign([partition])
+        consumer.incremental_assign([TopicPartition(partition.topic, self.number, position)])
 
     def reached_ms(self, consumer: Partitions, quiet_ms: int, wall_ms: int) -> int:
         """The newest time by the wall clock for which it holds: what the log had by then is handed out.
@@ -211,18 +239,23 @@ class Feed:
 
     def _held(self, consumer: Partitions) -> list[int] | None:
         """Where the topics end now; None: the broker does not say."""
-        asked = [TopicPartition(each.topic, self.number, OFFSET_END) for each in self.partitions]
+        ends = self._asked(consumer, OFFSET_END)
+        if ends is None:
+            return None
+        self._ends = [max(each) for each in zip(self._ends, ends, strict=True)]
+        return [max(each) for each in zip(self._ends, self._read, strict=True)]
+
+    def _asked(self, consumer: Partitions, which: int) -> list[int] | None:
+        """The first or the end offset of each topic; None: the broker does not say."""
+        asked = [TopicPartition(each.topic, self.number, which) for each in self.partitions]
         try:
             answers = consumer.offsets_for_times(asked, timeout=ASK_SECONDS_MAX)
         except KafkaException:  # nobody answered in time; librdkafka says why to `error_cb`
             return None
-        ends = {each.topic: each.offset for each in answers if each.error is None}
-        if len(ends) < len(asked):
+        found = {each.topic: each.offset for each in answers if each.error is None}
+        if len(found) < len(asked):
             return None
-        self._ends = [
-            max(e, ends[p.topic]) for e, p in zip(self._ends, self.partitions, strict=True)
-        ]
-        return [max(each) for each in zip(self._ends, self._read, strict=True)]
+        return [found[each.topic] for each in self.partitions]
 
     def _is_handed_out(self, held: Sequence[int]) -> bool:
         return all(

@@ -5,14 +5,18 @@ Promise   A shard that is let go leaves nothing behind; what was read of it is n
 Not here  Which shards, and what is done with them: data_plane.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
+
+from confluent_kafka import KafkaError, Message
 
 from processors.batch import RECORDS_MAX
 from streams.errors import GapError, StoreError
 from streams.feed import Feed
 from streams.firing import is_due
 from streams.flight import Flight
+from streams.messages import runs
 from streams.ownership import HeldShard, LogConsumer
 from streams.shard_status import ShardStatus, statuses_of
 
@@ -33,6 +37,20 @@ class Holding:
         default_factory=dict
     )  # by what only a person can mend
     progress_ms: dict[int, int] = field(default_factory=dict)
+
+    def sort_in(
+        self, messages: list[Message], on_error: Callable[[int | None, KafkaError], None]
+    ) -> None:
+        """Sort what was polled into the feeds, and read again where offsets are missing."""
+        doubtful = []
+        for number, topic, error, run in runs(messages):
+            if error is not None:
+                on_error(number, error)
+            elif number in self.feeds and not self.feeds[number].add(topic or "", run):
+                doubtful.append(number)
+        for number in doubtful:
+            if number in self.feeds:  # else an error behind it has cost us the shard
+                self.feeds[number].read_again(self.consumer)
 
     def free(self) -> list[tuple[int, Feed]]:
         """The feeds of shards with no commit under way."""

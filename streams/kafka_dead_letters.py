@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processors.batch import DeadLetter
+from streams.delivery_report import failure
 from streams.errors import LogDownError
 from streams.kafka_settings import KafkaSettings
 
@@ -105,10 +106,11 @@ class KafkaDeadLetters:
         return sending
 
     def _produce(self, sending: "Sending", note: Note) -> None:
-        def report(error: KafkaError | None, _message: Message) -> None:
+        def report(error: KafkaError | None, message: Message) -> None:
             sending.left -= 1
-            if error is not None:
-                sending.refused.append((note, error))
+            refused = failure(error, message)
+            if refused is not None:
+                sending.refused.append((note, refused))
 
         try:
             sending.producer.produce(

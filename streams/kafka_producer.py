@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from processors.event import Event
 from sinks.errors import ProduceError
 from streams.appender import AppendError, Refused
+from streams.delivery_report import failure
 from streams.kafka_settings import KafkaSettings
 from streams.probes import Check
 
@@ -72,7 +73,7 @@ class KafkaProducer:
 
         def report(error: KafkaError | None, message: Message) -> None:  # on the polling thread
             place = f"{message.topic()}/{message.partition()}/{message.offset()}"
-            self._reports.append((future, error, place))
+            self._reports.append((future, failure(error, message), place))
             if len(self._reports) == 1:
                 self._loop.call_soon_threadsafe(self._settle)
 

@@ -105,6 +105,9 @@ def main() -> int:
         if not all(row["ok"] for row in rows if row["experiment"] == task.name)
     ]
     for task in failed:
+        for each in rows:
+            if each["experiment"] == task.name:
+                say(f"{task.name}: {each['wrong']}")
         say(f"{task.name} falls short; the same again: {task.replay}")
     return 1 if failed or absent or (skipped and IN_CI) else 0
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams.delivery_report import failure
 from tests.corpus import DAY_MS, POISON, RECORD_MS, Poison
 from tests.faults.lone_worker import Site
 from tests.faults.records import Place
+from tests.integration.kafka_broker import ONE_AT_A_TIME
 from tests.integration.shop import Told, told
 
 RATE = 1_000
@@ -58,7 +60,7 @@ class Load:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
-        self._producer = Producer(self.site.settings.producer())
+        self._producer = Producer({**self.site.settings.producer(), **ONE_AT_A_TIME})
         self._poison = [each for each in POISON if each.name != "5 MB"]
         self._events: Iterator[Told] = told(
             self.seed, CUSTOMERS, start_ms=time.time_ns() // 1_000_000 - 600_000
@@ -102,7 +104,7 @@ class Load:
         at_ns = time.monotonic_ns()
 
         def report(error: KafkaError | None, message: Message) -> None:
-            assert error is None, error
+            assert failure(error, message) is None, error
             self.sent_ns[place_of(message)] = at_ns
 
         topic = self.site.settings.input_of(each.kind)
@@ -118,7 +120,7 @@ class Load:
         bad = Bad(poison, key, value, b"%d" % len(self.bad), at_ms)
 
         def report(error: KafkaError | None, message: Message) -> None:
-            assert error is None, error
+            assert failure(error, message) is None, error
             self.bad[place_of(message)] = bad
 
         self._producer.produce(

@@ -61,6 +61,10 @@ AS_SHIPPED: Sequence[str] = (
     *("-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"),
 )
 
+# For producers that nobody sends again for: of several requests at once to a new partition, brokers before
+# Kafka 4.5 may lose the first (streams/delivery_report.py).
+ONE_AT_A_TIME: Mapping[str, object] = {"max.in.flight.requests.per.connection": 1}
+
 LOGGING = """\
 status = error
 appender.out.type = Console

@@ -16,7 +16,9 @@ import msgspec
 import redis
 from confluent_kafka import KafkaError, Message, Producer
 
+from streams.delivery_report import failure
 from streams.kafka_settings import DELIVERY_MS_MAX, KafkaSettings
+from tests.integration.kafka_broker import ONE_AT_A_TIME
 
 KEY = re.compile(r"rapport:\{(\d+)\}:(row|customer|outbox|fence):?(.*)")
 DEAR = 90.0
@@ -128,7 +130,8 @@ class Sender:
         # What it does not deliver it reports to us; what it says besides fills the page.
         quiet = {"linger.ms": 2, "log_level": 2}
         patience = {"delivery.timeout.ms": self.patience_ms}
-        self._producer = Producer({**self.settings.producer(), **quiet, **patience})
+        given = {**self.settings.producer(), **ONE_AT_A_TIME}
+        self._producer = Producer({**given, **quiet, **patience})
         self._errors: list[KafkaError] = []
 
     def send(self, events: Iterator[Told], count: int, rate: float | None = None) -> None:
@@ -165,9 +168,10 @@ class Sender:
             else:
                 return
 
-    def _report(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._errors.append(error)
+    def _report(self, error: KafkaError | None, message: Message) -> None:
+        refused = failure(error, message)
+        if refused is not None:
+            self._errors.append(refused)
 
 
 @dataclass(frozen=True)

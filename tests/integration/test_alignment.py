@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import Producer
 
 from streams.kafka_settings import INPUTS, KafkaSettings
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import ONE_AT_A_TIME, KafkaBroker
 from tests.integration.redis_server import RedisServer
 from tests.integration.shop import stored
 from tests.integration.workers import Rig, rig
@@ -95,7 +95,7 @@ def by_one_reader(events: Sequence[Waiting]) -> Counter[Cause]:
 
 def fill(settings: KafkaSettings, events: Sequence[Waiting]) -> None:
     """Produce everything, each with its time as the record's time, before anybody reads."""
-    producer = Producer({**settings.producer(), "linger.ms": 20})
+    producer = Producer({**settings.producer(), **ONE_AT_A_TIME, "linger.ms": 20})
     encode = msgspec.json.Encoder().encode
     for each in events:
         value = {

@@ -16,7 +16,7 @@ from streams.control_plane import GroupApp
 from streams.data_plane import DataPlane
 from streams.kafka_settings import KafkaSettings
 from streams.ownership import Target
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import ONE_AT_A_TIME, KafkaBroker
 
 PARTITIONS = 4
 SECONDS_MAX = 20.0
@@ -73,7 +73,7 @@ def made(kafka: KafkaBroker, prefix: str) -> KafkaSettings:
 
 
 def fill(settings: KafkaSettings, count: int) -> None:
-    producer = Producer(settings.producer())
+    producer = Producer({**settings.producer(), **ONE_AT_A_TIME})
     for number in range(count):
         for topic in settings.inputs:
             producer.produce(topic, b"{}", str(number))

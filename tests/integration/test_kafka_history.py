@@ -14,7 +14,7 @@ from streams import topics
 from streams.cli import main
 from streams.kafka_history import KafkaHistory
 from streams.kafka_settings import KafkaSettings
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import ONE_AT_A_TIME, KafkaBroker
 
 RULES = """
 [rule.offer]
@@ -33,7 +33,7 @@ def filled(kafka: KafkaBroker, prefix: str, customers: int) -> tuple[KafkaSettin
     """Topics with a cart and then an order of each customer; the events in the order of time."""
     settings = KafkaSettings((kafka.bootstrap,), group=prefix + "g", topic_prefix=prefix)
     topics.create(settings, SHARDS, 1)
-    producer = Producer(settings.producer())
+    producer = Producer({**settings.producer(), **ONE_AT_A_TIME})
     sent = []
     for k in range(2 * customers):
         customer_id, at_ms = f"c-{k % customers}", START_MS + k * 1_000

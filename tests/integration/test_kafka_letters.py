@@ -23,7 +23,7 @@ from streams.keys import Keys
 from streams.redis_dead_letters import RedisDeadLetters
 from streams.store import Connection, StoreAddress
 from tests.integration.free_port import free_port
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import ONE_AT_A_TIME, KafkaBroker
 from tests.integration.redis_server import RedisServer
 from tests.integration.workers import rig
 
@@ -163,7 +163,7 @@ def test_bad_records_become_letters_and_the_good_ones_count(
     good = b'{"id":"a","type":"click","action":"view","customer_id":"c1","at_ms":1700000000000}'
     bad = [b"{", b"", b"[" * 1_000, b'{"id":1}', b"\xff\xfe", None]
     with rig(kafka, redis_server, tmp_path, "bad-") as alone:
-        producer = Producer(alone.settings.producer())
+        producer = Producer({**alone.settings.producer(), **ONE_AT_A_TIME})
         for value in (*bad, good):
             producer.produce(alone.settings.inputs[0], value, b"c1", timestamp=AT_MS)
         assert producer.flush(20) == 0

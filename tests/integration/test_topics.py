@@ -9,7 +9,7 @@ from streams import topics
 from streams.errors import LogDownError, TopicsError
 from streams.kafka_settings import KafkaSettings
 from tests.integration.free_port import free_port
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import ONE_AT_A_TIME, KafkaBroker
 
 KNOWN_SECONDS_MAX = 10.0
 NOW_MS = 1_700_000_060_000
@@ -55,7 +55,7 @@ def test_lag_tells_records_and_the_age_of_the_oldest(kafka: KafkaBroker) -> None
     """A thousand records may be a second or a day; on call, both numbers are needed."""
     settings = KafkaSettings((kafka.bootstrap,), topic_prefix="lag-")
     topics.create(settings, 2, 1)
-    producer = Producer(settings.producer())
+    producer = Producer({**settings.producer(), **ONE_AT_A_TIME})
     for second in range(10):
         at_ms = NOW_MS - 60_000 + second * 1_000
         producer.produce(settings.inputs[0], b"{}", partition=1, timestamp=at_ms)

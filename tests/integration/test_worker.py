@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient
 from streams import topics
 from streams.kafka_settings import KafkaSettings
 from tests.integration.free_port import free_port
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import ONE_AT_A_TIME, KafkaBroker
 from tests.integration.redis_server import RedisServer
 
 RAPPORT = Path(sys.executable).with_name("rapport")
@@ -96,7 +96,7 @@ def test_an_order_in_kafka_becomes_a_profile_an_action_and_a_record(
     with worker(kafka, redis_server, tmp_path, "whole-", port) as process:
         until_running(port, 2, tmp_path / "worker.log")
         event = {"id": "o", "type": "order", "action": "placed", "customer_id": "a", "amount": 99.5}
-        producer = Producer(settings.producer())
+        producer = Producer({**settings.producer(), **ONE_AT_A_TIME})
         value = json.dumps({**event, "at_ms": time.time_ns() // 1_000_000})
         producer.produce(settings.inputs[1], value, "a")
         assert producer.flush(10) == 0
@@ -125,7 +125,7 @@ def test_a_worker_ends_although_the_brokers_are_away(
     port = free_port()
     with worker(kafka_alone, redis_server, tmp_path, "away-", port) as process:
         until_running(port, 2, tmp_path / "worker.log")
-        producer = Producer(settings.producer())
+        producer = Producer({**settings.producer(), **ONE_AT_A_TIME})
         event = {"id": "o", "type": "click", "action": "view", "customer_id": "a"}
         value = json.dumps({**event, "at_ms": time.time_ns() // 1_000_000})
         producer.produce(settings.inputs[0], value, "a")

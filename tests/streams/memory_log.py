@@ -27,9 +27,15 @@ class MemoryLog:
 
     records: dict[Place, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
     firsts: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
+    holes: set[tuple[str, int, int]] = field(default_factory=set)  # topic, partition, offset
 
     def append(self, topic: str, number: int, value: bytes, at_ms: int) -> None:
         self.records[topic, number].append((value, at_ms))
+
+    def there(self, place: Place, start: int, end: int, most: int) -> list[int]:
+        """The first offsets between these two that are records."""
+        every = range(start, end) if self.holes else range(start, min(end, start + most))
+        return [each for each in every if (*place, each) not in self.holes][:most]
 
     def message(self, place: Place, offset: int) -> Message:
         value, at_ms = self.records[place][offset]
@@ -53,6 +59,8 @@ class MemoryConsumer:
         self.positions: dict[Place, int] = {}
         self.paused: set[Place] = set()
         self.seen_ends: dict[Place, int] = {}
+        self.left_out: set[tuple[str, int, int]] = set()  # as librdkafka did: not given, once
+        self.assigned_count = 0
         self.is_down = False
         self.is_closed = False
 
@@ -69,15 +77,22 @@ class MemoryConsumer:
                 found.append(Message(topic=place[0], partition=place[1], error=error))
                 self.positions[place] = UNKNOWN
                 continue
-            stop = min(end, position + self.chunk, position + num_messages - len(found))
-            found += [self.log.message(place, offset) for offset in range(position, stop)]
-            self.positions[place] = max(position, stop)
+            room = min(self.chunk, num_messages - len(found))
+            there = self.log.there(place, position, end, room)
+            for offset in there:
+                if (*place, offset) in self.left_out:
+                    self.left_out.remove((*place, offset))
+                else:
+                    found.append(self.log.message(place, offset))
+            if room:
+                self.positions[place] = there[-1] + 1 if there else end
         return found
 
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
         for each in partitions:
             assert (each.topic, each.partition) not in self.positions, "assigned twice"
             self.positions[each.topic, each.partition] = each.offset
+            self.assigned_count += 1
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         for each in partitions:

@@ -30,7 +30,7 @@ from tests.faults.installed import Installed, installed
 from tests.faults.load import loading
 from tests.faults.oracle import NOTHING, Verdict, verdict
 from tests.faults.shared_broker import broker_of
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import ONE_AT_A_TIME, KafkaBroker
 from tests.integration.redis_server import running_redis
 from tests.integration.shop import RULES, Sender, Told, expected, stored, told
 from tests.integration.workers import rig
@@ -161,7 +161,7 @@ def one_stop(workers: Installed, name: str, found: Group) -> None:
 
 def send_letters(workers: Installed, found: Group) -> None:
     """Records that are no events, each unlike all others."""
-    producer = Producer(workers.settings.producer())
+    producer = Producer({**workers.settings.producer(), **ONE_AT_A_TIME})
     for number in range(found.letters, found.letters + LETTERS):
         producer.produce(workers.settings.inputs[0], f"no event, {number}", f"c{number}")
     assert producer.flush(30) == 0
