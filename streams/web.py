@@ -133,7 +133,10 @@ class _Noted(logging.LoggerAdapter[logging.Logger]):
 
 
 class _Site(web.TCPSite):
-    """Turns away who comes when it is full, without a word: it takes a descriptor to say one."""
+    """When it is full, who has long said nothing goes, for who comes: a probe is answered all the same.
+
+    Where all are being answered who comes is turned away, without a word: it takes a descriptor to say one.
+    """
 
     async def start(self) -> None:
         await web.BaseSite.start(self)
@@ -141,10 +144,26 @@ class _Site(web.TCPSite):
         assert server is not None, "the runner is set up"
 
         def come() -> asyncio.BaseProtocol:
-            return server() if len(server.connections) < CONNECTIONS_MAX else _TurnedAway()
+            there = server.connections
+            if len(there) >= CONNECTIONS_MAX:
+                idle = [each for each in there if _is_idle(each)]
+                if not idle:
+                    return _TurnedAway()
+                min(idle, key=_idle_until).force_close()
+            return server()
 
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(come, self._host, self._port)
+
+
+def _is_idle(connection: web.RequestHandler) -> bool:
+    """Whether it waits for a request, or for the rest of its headers."""
+    waiter = connection._waiter  # noqa: SLF001  as aiohttp decides whom its keep-alive time closes
+    return waiter is not None and not waiter.done()
+
+
+def _idle_until(connection: web.RequestHandler) -> float:
+    return connection._next_keepalive_close_time  # noqa: SLF001
 
 
 class _TurnedAway(asyncio.Protocol):

@@ -246,15 +246,48 @@ async def test_who_never_finishes_asking_is_closed(
         await runner.cleanup()
 
 
-async def test_who_comes_when_it_is_full_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand callers who say nothing took every descriptor, and webhooks and Redis had none."""
+async def test_when_it_is_full_who_has_long_said_nothing_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """512 callers who say nothing must not keep the probe out: the process would be restarted for them."""
     monkeypatch.setattr(web_module, "CONNECTIONS_MAX", 2)
     runner, address = await serve(application(World().ports(), LOOPBACK, None), LOOPBACK)
-    callers = [await asyncio.open_connection(address.host, address.port) for _ in range(3)]
+    callers = []
     try:
-        assert await callers[2][0].read() == b""
-        callers[1][1].write(b"GET /livez HTTP/1.0\r\n\r\n")
-        assert (await callers[1][0].readline()).split()[1] == b"200"
+        for begun in (b"", b"GET /li", b"GET /livez HTTP/1.0\r\n\r\n"):
+            callers.append(await asyncio.open_connection(address.host, address.port))
+            callers[-1][1].write(begun)
+        async with asyncio.timeout(10):
+            assert (await callers[2][0].readline()).split()[1] == b"200"
+            assert await callers[0][0].read() == b""
+            callers[1][1].write(b"vez HTTP/1.0\r\n\r\n")
+            assert (await callers[1][0].readline()).split()[1] == b"200"
+    finally:
+        for _, writer in callers:
+            writer.close()
+        await runner.cleanup()
+
+
+async def test_who_comes_when_all_are_being_answered_is_turned_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thousand callers took every descriptor, and webhooks and Redis had none."""
+    monkeypatch.setattr(web_module, "CONNECTIONS_MAX", 2)
+    runner, address = await serve(application(World().ports(), LOOPBACK, None), LOOPBACK)
+    begun = (
+        b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
+    callers = []
+    try:
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                callers.append(await asyncio.open_connection(address.host, address.port))
+                callers[-1][1].write(begun)
+                assert b"100" in await callers[-1][0].readline()  # the answer has begun
+            callers.append(await asyncio.open_connection(address.host, address.port))
+            assert await callers[2][0].read() == b""
+            callers[1][1].write(b"[]")
+            assert (await callers[1][0].readuntil(b"HTTP/1.1 4")) != b""
     finally:
         for _, writer in callers:
             writer.close()
