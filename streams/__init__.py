@@ -48,6 +48,7 @@ beginnings          where a claimed shard starts to read
 polling             messages with the least latency, and who was silent meanwhile
 messages            many of librdkafka's messages at once, field by field
 feed                what one shard reads, from messages to batches
+offsets             where partitions begin or end, as their brokers say now
 holes               offsets that are missing, and whether a record is missing with them
 align               the topics of a shard advance together in time
 

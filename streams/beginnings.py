@@ -8,27 +8,18 @@ Not here  Reading on from there (feed.py).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException
 
 from streams.errors import GapError
 from streams.feed import Beginning
+from streams.offsets import Offsets, Place, offsets_of
 
 ASK_SECONDS_MAX: Final = (
     1.0  # an answer takes milliseconds; without a broker there is nothing to read
 )
 ASK_MS: Final = 1_000  # between two questions: a partition without a leader blocks who asks
-
-Ends = dict[tuple[str, int], int]
-
-
-class Offsets(Protocol):
-    """The part of a librdkafka consumer that tells offsets; tests have another."""
-
-    def offsets_for_times(
-        self, partitions: list[TopicPartition], timeout: float = -1
-    ) -> list[TopicPartition]: ...
 
 
 def beginnings(
@@ -49,11 +40,11 @@ def beginnings(
     Returns:
         A beginning for each topic, or the gap. Shards of which a broker said nothing are left out.
     """
-    partitions = [(topic, number) for number in fences for topic in topics]
+    places = [(topic, number) for number in fences for topic in topics]
     try:
-        firsts = _offsets(consumer, partitions, OFFSET_BEGINNING)
-        ends = _offsets(consumer, partitions, OFFSET_END)
-    except KafkaException:  # nobody answered in time; librdkafka says why to `error_cb`
+        firsts = offsets_of(consumer, places, OFFSET_BEGINNING, ASK_SECONDS_MAX)
+        ends = offsets_of(consumer, places, OFFSET_END, ASK_SECONDS_MAX)
+    except KafkaException:  # they are asked again later
         return {}
     found: dict[int, list[Beginning] | GapError] = {}
     for number, fence in fences.items():
@@ -62,20 +53,12 @@ def beginnings(
     return found
 
 
-def _offsets(consumer: Offsets, partitions: Sequence[tuple[str, int]], which: int) -> Ends:
-    """The first or the end offset of each partition that has a leader."""
-    # As in Kafka's protocol, OFFSET_BEGINNING and OFFSET_END are times of their own: -2 and -1.
-    asked = [TopicPartition(topic, number, which) for topic, number in partitions]
-    answers = consumer.offsets_for_times(asked, timeout=ASK_SECONDS_MAX)
-    return {(each.topic, each.partition): each.offset for each in answers if each.error is None}
-
-
 def _of_shard(
     number: int,
     topics: Sequence[str],
     fence: Mapping[str, str],
-    firsts: Ends,
-    ends: Ends,
+    firsts: Mapping[Place, int],
+    ends: Mapping[Place, int],
     *,
     accept_gap: bool,
 ) -> list[Beginning] | GapError:

@@ -246,7 +246,8 @@ class DataPlane:
     def _fire(self, target: Target) -> None:
         """Fire what is due, as much as may hold up events, while the commits before it are under way."""
         wall_ms = self._wall_ms()
-        for number, feed in (due := self._holding.due(wall_ms)):
+        due = self._holding.due(wall_ms)
+        for number, feed in due:
             if self._target is target:
                 self._try(number, partial(self._fire_of, target, number, feed, wall_ms))
         self._land_these(target, [(n, self._flights[n]) for n, _ in due if n in self._flights])

@@ -21,6 +21,7 @@ from processors.batch import Records
 from streams.align import Alignment, Now
 from streams.holes import MARKERS_MAX, Holes
 from streams.messages import offset_of, records_of, times_of
+from streams.offsets import Offsets, offsets_of
 
 # After a transaction a topic's end is said to lie behind markers, and nobody is given them. At rest nobody
 # waits for the topic either, so after this time without a record of anybody they are taken for what they are.
@@ -33,7 +34,7 @@ SILENT_LOOKS_MAX: Final = 30  # as long as a thread may be silent before its wor
 logger = logging.getLogger(__name__)
 
 
-class Partitions(Protocol):
+class Partitions(Offsets, Protocol):
     """The part of a librdkafka consumer that a feed uses; tests have another."""
 
     def get_watermark_offsets(
@@ -41,9 +42,6 @@ class Partitions(Protocol):
     ) -> tuple[int, int]: ...
     def pause(self, partitions: list[TopicPartition]) -> None: ...
     def resume(self, partitions: list[TopicPartition]) -> None: ...
-    def offsets_for_times(
-        self, partitions: list[TopicPartition], timeout: float = -1
-    ) -> list[TopicPartition]: ...
     def incremental_assign(self, partitions: list[TopicPartition]) -> None: ...
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None: ...
 
@@ -203,9 +201,8 @@ class Feed:
 
     def _reassign(self, consumer: Partitions, index: int, position: int) -> None:
         partition = self.partitions[index]
-        self._paused.discard(
-            index
-        )  # what is assigned is not paused; a full lane will be, in `regulate`
+        # Measured: librdkafka itself keeps a pause over both calls. It is not resumed here yet.
+        self._paused.discard(index)
         consumer.incremental_unassign([partition])
         consumer.incremental_assign([TopicPartition(partition.topic, self.number, position)])
 
@@ -247,15 +244,12 @@ class Feed:
 
     def _asked(self, consumer: Partitions, which: int) -> list[int] | None:
         """The first or the end offset of each topic; None: the broker does not say."""
-        asked = [TopicPartition(each.topic, self.number, which) for each in self.partitions]
+        places = [(topic, self.number) for topic in self.topics]
         try:
-            answers = consumer.offsets_for_times(asked, timeout=ASK_SECONDS_MAX)
-        except KafkaException:  # nobody answered in time; librdkafka says why to `error_cb`
+            found = offsets_of(consumer, places, which, ASK_SECONDS_MAX)
+        except KafkaException:  # it is asked again
             return None
-        found = {each.topic: each.offset for each in answers if each.error is None}
-        if len(found) < len(asked):
-            return None
-        return [found[each.topic] for each in self.partitions]
+        return [found[each] for each in places] if len(found) == len(places) else None
 
     def _is_handed_out(self, held: Sequence[int]) -> bool:
         return all(

@@ -26,7 +26,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from processors.profiles import Table
-from processors.tables import DUE
 from streams.commit import StandingWatch
 from streams.errors import DamagedError, StoreDownError, StoreError
 from streams.keys import Keys
@@ -62,8 +61,7 @@ def needed(
 
 def dues_of(table: Table, customer_ids: Sequence[str]) -> dict[str, int]:
     """When the timers of these customers are due, who are in the table; 0: they have none."""
-    dues_ms = table.whole_rows[table.slots(customer_ids), DUE]
-    return dict(zip(customer_ids, dues_ms.tolist(), strict=True))
+    return dict(zip(customer_ids, table.dues_ms(table.slots(customer_ids)), strict=True))
 
 
 def note_timers(fired_ms: list[int], seen: Observed) -> None:

@@ -49,7 +49,7 @@ def main(bootstrap: str, prefix: str, first: int, count: int, rate: int, file: P
         def delivered(
             error: KafkaError | None, message: Message, at_ns: int = at_ns, name: str = name
         ) -> None:
-            assert failure(error, message) is None, str(error)
+            assert (refused := failure(error, message)) is None, str(refused)
             place = (message.topic(), message.partition(), message.offset())
             sent.append((place[0] or "", place[1] or 0, place[2] or 0, at_ns, name))
 

@@ -99,16 +99,12 @@ def main() -> int:
     say(f"\n{table(rows)}")
     for line in [*skipped, *(f"{name} is absent" for name in absent)]:
         say(line)
-    failed = [
-        task
-        for task in tasks
-        if not all(row["ok"] for row in rows if row["experiment"] == task.name)
-    ]
-    for task in failed:
-        for each in rows:
-            if each["experiment"] == task.name:
-                say(f"{task.name}: {each['wrong']}")
-        say(f"{task.name} falls short; the same again: {task.replay}")
+    replays = {task.name: task.replay for task in tasks}
+    failed = [row for row in rows if not row["ok"]]
+    for row in failed:
+        name = str(row["experiment"])
+        say(f"{name}: {row['wrong']}")
+        say(f"{name} falls short; the same again: {replays[name]}")
     return 1 if failed or absent or (skipped and IN_CI) else 0
 
 

@@ -104,7 +104,7 @@ class Load:
         at_ns = time.monotonic_ns()
 
         def report(error: KafkaError | None, message: Message) -> None:
-            assert failure(error, message) is None, error
+            assert (refused := failure(error, message)) is None, refused
             self.sent_ns[place_of(message)] = at_ns
 
         topic = self.site.settings.input_of(each.kind)
@@ -120,7 +120,7 @@ class Load:
         bad = Bad(poison, key, value, b"%d" % len(self.bad), at_ms)
 
         def report(error: KafkaError | None, message: Message) -> None:
-            assert failure(error, message) is None, error
+            assert (refused := failure(error, message)) is None, refused
             self.bad[place_of(message)] = bad
 
         self._producer.produce(

@@ -235,6 +235,24 @@ def require_kafka() -> None:
 
 
 @contextmanager
+def broker_behind(folder: Path, port: int, inner_port: int) -> Iterator[KafkaBroker]:
+    """Start a broker at `inner_port` whose clients all come through `port`, for that is what it advertises.
+
+    Somebody must stand there and pass on. Skips or fails as `running_broker` does.
+    """
+    require_kafka()
+    controller = free_port()
+    listeners = f"PLAINTEXT://127.0.0.1:{inner_port},CONTROLLER://127.0.0.1:{controller}"
+    settings = {"listeners": listeners}
+    broker = KafkaBroker(folder=folder, settings=settings, port=port, controller_port=controller)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
+
+
+@contextmanager
 def running_broker(
     folder: Path,
     settings: Mapping[str, str] | None = None,

@@ -130,8 +130,8 @@ class Sender:
         # What it does not deliver it reports to us; what it says besides fills the page.
         quiet = {"linger.ms": 2, "log_level": 2}
         patience = {"delivery.timeout.ms": self.patience_ms}
-        given = {**self.settings.producer(), **ONE_AT_A_TIME}
-        self._producer = Producer({**given, **quiet, **patience})
+        settings = {**self.settings.producer(), **ONE_AT_A_TIME, **quiet, **patience}
+        self._producer = Producer(settings)
         self._errors: list[KafkaError] = []
 
     def send(self, events: Iterator[Told], count: int, rate: float | None = None) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from confluent_kafka import Producer
 
 from tests.integration.free_port import free_port
 from tests.integration.kafka_broker import KafkaBroker
 from tests.integration.redis_server import RedisServer
-from tests.integration.test_up import RETAIL, RULES, SECRET, order, sums
+from tests.integration.test_up import RETAIL, RULES, SECRET, late, order, sums
 from tests.integration.upstarted import SCRIPT, Answer, Up, rapport
 from tests.machine import ROOT, require
 from tests.receiver import Receiver, running_receiver
@@ -125,11 +124,6 @@ async def test_a_relay_that_ends_leaves_nothing_for_the_next_one_to_send_again(
     tmp_path: Path, kafka: KafkaBroker, redis_server: RedisServer
 ) -> None:
     """The second one waits for the lease, and takes it the moment that it is given back."""
-
-    async def late(_request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.3)
-        return web.Response(status=204)
-
     async with running_receiver() as receiver:
         receiver.otherwise = late
         more = f'[endpoints.crm]\nurl = "{receiver.url}"\nsecret = "{SECRET}"\n'

@@ -18,7 +18,7 @@ from streams.kafka_dead_letters import KafkaDeadLetters
 from streams.kafka_producer import KafkaProducer
 from streams.kafka_settings import KafkaSettings
 from tests.integration.free_port import free_port
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import KafkaBroker, broker_behind
 from tests.integration.kafka_interposer import Interposer, interposed
 
 SECONDS_MAX = 20.0
@@ -28,21 +28,13 @@ TOPIC = "dlq"
 @pytest.fixture
 def between(tmp_path: Path) -> Iterator[tuple[Interposer, KafkaBroker]]:
     """A broker with one topic, whose clients all come through the interposer."""
-    inner, controller = free_port(), free_port()
-    with interposed(inner, TOPIC) as interposer:
-        listeners = f"PLAINTEXT://127.0.0.1:{inner},CONTROLLER://127.0.0.1:{controller}"
-        broker = KafkaBroker(
-            folder=tmp_path / "kafka",
-            settings={"listeners": listeners},
-            port=interposer.port,
-            controller_port=controller,
-        )
-        try:
-            broker.start()
-            broker.create_topics(TOPIC, partitions=1)
-            yield interposer, broker
-        finally:
-            broker.stop()  # and with it its connections
+    inner = free_port()
+    with (
+        interposed(inner, TOPIC) as interposer,
+        broker_behind(tmp_path / "kafka", interposer.port, inner) as broker,
+    ):
+        broker.create_topics(TOPIC, partitions=1)
+        yield interposer, broker
 
 
 def settings_of(interposer: Interposer) -> KafkaSettings:

@@ -97,13 +97,14 @@ def _settled(up: Up, count: int = 2) -> list[dict[str, Any]]:
     return actions if is_settled else []
 
 
+async def late(_request: web.Request) -> web.StreamResponse:
+    """An endpoint that takes so long that a sender can be ended meanwhile."""
+    await asyncio.sleep(0.3)
+    return web.Response(status=204)
+
+
 async def test_what_is_under_way_at_a_stop_is_not_sent_again(tmp_path: Path) -> None:
     """A receiver may drop what it knows; it should not have to at each restart of ours."""
-
-    async def late(_request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.3)
-        return web.Response(status=204)
-
     async with running_receiver() as receiver:
         receiver.otherwise = late
         settings = f'rules = "rules"\n[endpoints.crm]\nurl = "{receiver.url}"\n'

@@ -35,7 +35,7 @@ from tests.faults.mock_cluster import MockCluster, mock_cluster
 from tests.faults.oracle import NOTHING, Verdict, verdict
 from tests.faults.proxy import FaultProxy, Faults, fault_proxy
 from tests.integration.free_port import free_port
-from tests.integration.kafka_broker import KafkaBroker
+from tests.integration.kafka_broker import KafkaBroker, broker_behind
 from tests.integration.reading import PARTITIONS
 from tests.integration.redis_server import RedisServer, running_redis
 from tests.integration.shop import Sender, Told, expected, stored, told
@@ -119,21 +119,11 @@ def run(run: Run) -> Outcome:
 @contextmanager
 def proxied_broker(run: Run) -> Iterator[tuple[KafkaBroker, FaultProxy]]:
     """A broker whose clients all come through the proxy, for that is what it advertises."""
-    inner, controller = free_port(), free_port()
+    inner = free_port()
     with fault_proxy(inner, seed=run.seed) as proxy:
         assert isinstance(proxy.address, int)
-        listeners = f"PLAINTEXT://127.0.0.1:{inner},CONTROLLER://127.0.0.1:{controller}"
-        broker = KafkaBroker(
-            folder=run.folder / "kafka",
-            settings={"listeners": listeners},
-            port=proxy.address,
-            controller_port=controller,
-        )
-        try:
-            broker.start()
+        with broker_behind(run.folder / "kafka", proxy.address, inner) as broker:
             yield broker, proxy
-        finally:
-            broker.stop()
 
 
 def restarted(run: Run) -> Part:
