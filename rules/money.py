@@ -4,7 +4,7 @@ Promise   `sum(order.paid.amount, 30d) > 100 EUR` means the events in euros alon
           event in euros: what is written in another currency, or in none, is never compared with them.
 How       Conditions on `currency` go where the amounts are; from there on money is a number.
 Limits    Nothing is converted: there are no rates that would be the same live and in a replay.
-Not here  Reading `100 EUR` (grammar.lark, tree.py).
+Not here  Reading `100 EUR` (grammar.lark, tree.py). Functions without arguments (check.py).
 """
 
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ def _narrowed(tree: Operator, compared: Syntax, money: Syntax) -> Operator:
     assert isinstance(money, Literal), "money is a literal"
     narrowing = _Narrowing(money.currency, money.span)
     narrowed = narrowing.of(compared)
-    if not narrowing.readings_count and not narrowing.is_of_event:
+    if not (narrowing.readings_count or narrowing.is_of_event or narrowing.is_unfinished):
         raise ExpressionError(compared.span, "this is no amount of money", _MEND)
     sides = {id(compared): narrowed, id(money): replace(money, kind="number", currency="")}
     made = replace(tree, operands=tuple(sides[id(each)] for each in tree.operands))
@@ -60,6 +60,7 @@ class _Narrowing:
     span: Span
     readings_count: int = 0
     is_of_event: bool = False  # the amount of the event itself is in it
+    is_unfinished: bool = False  # a function has no arguments: the checker tells what it needs
 
     @property
     def test(self) -> Operator:
@@ -72,6 +73,9 @@ class _Narrowing:
             return tree
         if isinstance(tree, Operator) and tree.sign in ("+", "-", "*", "/"):
             return replace(tree, operands=tuple(self.of(each) for each in tree.operands))
+        if isinstance(tree, Call) and not tree.arguments:
+            self.is_unfinished |= tree.name in OF_MONEY + THROUGH
+            return tree
         if isinstance(tree, Call) and tree.name in OF_MONEY:
             first, *others = tree.arguments
             return replace(tree, arguments=(self._events(first), *others))

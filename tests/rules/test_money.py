@@ -1,11 +1,13 @@
 """Money: what is said of one currency is said of its amounts alone."""
 
 import json
+import re
 
 import pytest
 
 from rules.check import Checker
-from rules.errors import ExpressionError
+from rules.errors import ExpressionError, RulesError
+from rules.money import OF_MONEY, THROUGH
 from rules.parse import parse
 from rules.spell import spell
 from streams.replay import replay
@@ -85,6 +87,26 @@ def test_what_is_no_comparison_with_amounts_is_refused(text: str, piece: str, sa
 
     assert text[mistake.span.start : mistake.span.end] == piece
     assert said in mistake.message
+
+
+@pytest.mark.parametrize("name", OF_MONEY + THROUGH)
+@pytest.mark.parametrize("text", ["{} > 9 EUR", "9 EUR < {}", "2 * {} > 9 EUR", "abs({}) > 9 EUR"])
+def test_a_function_without_arguments_is_told_what_it_needs(name: str, text: str) -> None:
+    """It is half of a rule that is being written; it must not end the worker that reads it again."""
+    call = f"{name}()"
+    text = text.format(call)
+    checker = Checker(SCORES, fields=True)
+
+    assert checker.condition(parse(text)) is None
+    (mistake,) = checker.mistakes
+    assert text[mistake.span.start : mistake.span.end] == call
+    assert re.match(f"{name} (needs|takes) ", mistake.message)
+
+
+def test_a_file_with_such_a_function_is_refused_as_others_are() -> None:
+    """Whoever reads rules again catches this one error, and keeps the rules that run."""
+    with pytest.raises(RulesError, match=r"^0\.toml:2:9: sum needs events"):
+        engine_of("[rule.a]\nwhen = 'sum() > 9 EUR'\nthen = [{ log = 'x' }]\n")
 
 
 def test_words_in_capitals_are_no_currencies() -> None:
