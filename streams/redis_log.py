@@ -22,16 +22,17 @@ A turn
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from processors.batch import RECORDS_MAX
 from streams.batch_size import limit_after
 from streams.errors import FencedError, GapError, MismatchError, StoreError
 from streams.feed import Lag
 from streams.firing import is_due, next_in_ms
+from streams.kept_history import Keep, KeptOnce
 from streams.keys import Keys
 from streams.log_entries import TOPIC, Entry, entries_of, records_of, time_ms_of
 from streams.log_reader import LogReader
@@ -47,7 +48,6 @@ OBSERVE_MS: Final = 1_000
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Keep: TypeAlias = Callable[[Sequence[bytes | None]], None]
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class RedisLog:
     ) -> None:
         """Prepare to claim and read the shards 0 to `partitions` - 1.
 
-        `trouble` is told of errors, and `keep` of the records of each batch, before it is folded.
+        `trouble` is told of errors, and `keep` of the records of each batch, before it is first folded.
         """
         self.beat_ms = now_ms()  # when the loop last came round, by `now_ms`
         self.statuses: tuple[ShardStatus, ...] = ()
@@ -88,7 +88,7 @@ class RedisLog:
         self._numbers = range(partitions)
         self._claims = claims
         self._accept_gap = accept_gap
-        self._keep = keep
+        self._keep = KeptOnce(keep)
         self._now_ms = now_ms
         self._wall_ms = wall_ms
         self._halted = threading.Event()
@@ -231,7 +231,7 @@ class RedisLog:
         """Fold and commit a batch."""
         reading = self._reading[number]
         records = records_of(number, entries)
-        self._keep(records.values)
+        self._keep.add(number, entries)
         offsets = {TOPIC: entries[-1][0]}
         started_ms = self._now_ms()
 

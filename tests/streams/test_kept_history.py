@@ -3,7 +3,10 @@
 import errno
 import json
 import logging
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -16,11 +19,58 @@ from streams.kept_history import FOLDER, SEGMENTS, KeptHistory, KeptSource, segm
 from streams.source import SourceError
 from tests.corpus import RECORD_MS, record
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 BYTES_MAX = 8_000
 
 
 def event(number: int) -> bytes:
     return b'{"id":"%d"}' % number
+
+
+@dataclass
+class Disk:
+    """Has so many bytes of room, and takes what fits."""
+
+    room: int = 0
+    cuts: bool = True  # whether what was written can be cut off again
+
+
+class File(FileIO):
+    """An open file on such a disk."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        super().__init__(path, "ab")
+        self.disk = disk
+
+    def write(self, data: "ReadableBuffer") -> int:
+        if not self.disk.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = super().write(bytes(data)[: self.disk.room])
+        self.disk.room -= taken
+        return taken
+
+    def truncate(self, size: int | None = None) -> int:
+        if not self.disk.cuts:
+            raise OSError(errno.EIO, "cut nothing off")
+        return super().truncate(size)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """What the history is written to."""
+    made, opened = Disk(), Path.open
+
+    def open_(path: Path, mode: str = "r", buffering: int = -1) -> IO[bytes] | IO[str]:
+        return File(path, made) if mode == "ab" else opened(path, mode, buffering)
+
+    monkeypatch.setattr(Path, "open", open_)
+    return made
+
+
+def size_of(folder: Path) -> int:
+    return sum(each.stat().st_size for each in segments(folder))
 
 
 def read(folder: Path) -> list[bytes | None]:
@@ -49,13 +99,45 @@ def test_the_oldest_go_when_there_is_no_room(tmp_path: Path) -> None:
     sizes = []
     for number in range(3_000):
         kept.add([event(number)])
-        sizes.append(sum(each.stat().st_size for each in segments(tmp_path)))
+        sizes.append(size_of(tmp_path))
     kept.close()
 
     found = read(tmp_path)
     assert max(sizes) <= BYTES_MAX
     assert found == [event(number) for number in range(3_000 - len(found), 3_000)]
     assert sizes[-1] > BYTES_MAX * (SEGMENTS - 2) / SEGMENTS
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(1, 130), min_size=1, max_size=60), st.integers(0, 1_000))
+def test_there_is_never_more_than_was_allowed_but_for_one_larger_batch(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], bytes_max: int
+) -> None:
+    """Batches are of one event or of thousands, and the disk may have no more than that."""
+    folder = tmp_path_factory.mktemp("kept")
+    kept = KeptHistory(folder, bytes_max)
+    before: list[int] = []
+    unlink = Path.unlink
+
+    def watched(path: Path, missing_ok: bool = False) -> None:
+        before.append(size_of(folder))
+        unlink(path, missing_ok)
+
+    largest = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", watched)
+        for number, size in enumerate(sizes):
+            kept.add([event(number)] * size)
+            last = size * (len(event(number)) + 1)
+
+            assert max(before, default=0) <= max(bytes_max, largest)
+            assert last <= size_of(folder) <= max(bytes_max, last)
+            before.clear()
+            largest = last
+    kept.close()
+    written = [event(number) for number, size in enumerate(sizes) for _ in range(size)]
+    found = read(folder)
+    assert found == written[-len(found) :]
 
 
 @settings(max_examples=50)
@@ -115,36 +197,43 @@ def test_a_file_that_goes_while_it_is_read_is_told(tmp_path: Path) -> None:
         list(source.chunks())
 
 
+@pytest.mark.parametrize("cuts", [True, False])
 def test_a_full_disk_costs_history_and_is_told_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, disk: Disk, cuts: bool
 ) -> None:
-    """The engine goes on without it, and a cut-off line harms no other."""
-
-    class Full:
-        """A file of which the disk took half."""
-
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def write(self, data: bytes) -> int:
-            with Path(self.name).open("ab") as stream:
-                return stream.write(data[: len(data) // 2])
-
-        def close(self) -> None:
-            """Nothing is open."""
-
+    """The engine goes on without it for days, without a file a batch, and a cut-off line is no event."""
+    disk.room, disk.cuts = len(event(1)) + 1 + len(event(2)) // 2, cuts
     kept = KeptHistory(tmp_path, BYTES_MAX)
     kept.add([event(1)])
     with caplog.at_level(logging.ERROR):
-        for _ in range(2):
-            kept.close()
-            monkeypatch.setattr(kept, "_file", Full(str(segments(tmp_path)[-1])))
+        for _ in range(100):
             kept.add([event(2)])
-    kept.add([event(3)])
+    files = len(segments(tmp_path))
+    disk.room = 1_000
+    kept.add([event(3), event(4)])
+    kept.add([event(5)])
     kept.close()
 
-    assert read(tmp_path) == [event(1), event(3)]
+    assert read(tmp_path) == [event(number) for number in (1, 3, 4, 5)]
+    assert files == (1 if cuts else 2)
+    assert len(segments(tmp_path)) == files
     assert [record.getMessage().count("takes no more events") for record in caplog.records] == [1]
+    assert ("cut nothing off" in caplog.text) == (not cuts)
+
+
+def test_a_disk_that_is_full_at_the_start_gets_one_empty_file(tmp_path: Path, disk: Disk) -> None:
+    """Each of many batches finds it there."""
+    disk.room = 0
+    kept = KeptHistory(tmp_path, BYTES_MAX)
+    for _ in range(100):
+        kept.add([event(1)])
+    files = len(segments(tmp_path))
+    disk.room = 1_000
+    kept.add([event(2)])
+    kept.close()
+
+    assert files == 1
+    assert read(tmp_path) == [event(2)]
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_tried_again(
