@@ -123,8 +123,6 @@ class DataPlane:
                         break
                     more = self._polling.messages(at_once=True)
                     self._holding.sort_in(more, self._on_error)
-                    for feed in self._feeds.values():
-                        feed.regulate(self._consumer)
                 self._advance(target)
                 self._fire(target)
         except UnwantedError:
@@ -172,7 +170,7 @@ class DataPlane:
                 self._stop(number, beginning)
                 continue
             feed = Feed(number, beginning, aligned=self._aligned)
-            self._consumer.incremental_assign(feed.partitions)
+            feed.begin(self._consumer)
             self._feeds[number] = feed
             self.positions[number] = feed.positions
             self._progress_ms[number] = now_ms
@@ -208,7 +206,6 @@ class DataPlane:
         """Fold the next batch of a shard, if there is one, and begin its commit."""
         shard, wanted = self._shards[number], lambda: self._target is target
         if self._patience.until_done(shard.is_full, wanted):
-            feed.regulate(self._consumer)  # what was fetched meanwhile came on top of what waits
             self._progress_ms[number] = self._now_ms()  # a restart would not help
             return
         started_ms = self._now_ms()
@@ -255,7 +252,7 @@ class DataPlane:
     def _fire_of(self, target: Target, number: int, feed: Feed, wall_ms: int) -> None:
         """Fire the timers of a shard that are due, and begin their commit."""
         shard, wanted = self._shards[number], lambda: self._target is target
-        until_ms = feed.reached_ms(self._consumer, self._polling.quiet_ms, wall_ms)
+        until_ms = feed.reached_ms(self._consumer, wall_ms)
         if not is_due(shard, until_ms) or self._patience.until_done(shard.is_full, wanted):
             return
         commit = self._patience.until_done(lambda: shard.fire(until_ms), wanted)

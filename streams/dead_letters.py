@@ -99,7 +99,6 @@ class KafkaLetters:
             **self._settings.consumer(lambda _error: None),
             "group.id": self._settings.group + "-dlq",
             "auto.offset.reset": "earliest",  # retention may have overtaken where we were
-            "enable.partition.eof": True,
         }
         consumer = Consumer(settings)
         try:

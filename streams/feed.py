@@ -3,7 +3,8 @@
 Promise   Each record of the shard's partitions is handed out once, in the order of alignment, from
           the positions at which the feed began; and with each batch the positions after it.
 How       Messages stay librdkafka's own objects until their batch is cut (messages.py). A topic is
-          behind while the broker is known to hold more of it than was read.
+          behind while the broker is known to hold more of it than was read. Markers of transactions have
+          offsets and are given to nobody; the client tells when it has come to the end, behind them.
 Limits    Those of align.py a topic; a topic that fills its lane is paused until half is used.
 Not here  Where to begin (beginnings.py). Owning the shard, committing (data_plane.py). Offsets that are
           missing (holes.py).
@@ -15,17 +16,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaException, Message, TopicPartition
 
 from processors.batch import Records
 from streams.align import Alignment, Now
-from streams.holes import MARKERS_MAX, Holes
+from streams.holes import Holes
 from streams.messages import offset_of, records_of, times_of
 from streams.offsets import Offsets, offsets_of
-
-# After a transaction a topic's end is said to lie behind markers, and nobody is given them. At rest nobody
-# waits for the topic either, so after this time without a record of anybody they are taken for what they are.
-MARKERS_MS_MAX: Final = 5_000
 
 ASK_SECONDS_MAX: Final = 0.2  # an answer takes milliseconds; without one the timers of a shard wait
 
@@ -91,11 +88,10 @@ class Feed:
         self._ends = [each.end for each in beginnings]
         self._paused: set[int] = set()
         self._holes = [Holes(f"{each.topic} {number}") for each in beginnings]
-        self._markers = [0] * len(beginnings)  # offsets before the end that were no records
+        self._missed = [0] * len(beginnings)  # records waited for in vain, as was told last
         self._silent = [0] * len(beginnings)  # looks since the topic was given or assigned last
         self._mark: tuple[int, list[int]] | None = None  # a time, and what the log held by then
         self._reached_ms = 0  # all that the log held by then is handed out
-        self._short_since_ms: int | None = None  # by the quiet clock
 
     def add(self, topic: str, messages: Sequence[Message]) -> bool:
         """Buffer messages of one partition, as they come from the consumer.
@@ -106,15 +102,23 @@ class Feed:
         index = self.topics[topic]
         holes = self._holes[index]
         messages = holes.believed(self._read[index], messages)
-        if not messages:
-            return not holes.is_in_doubt
-        # What comes from where markers were supposed tells that they were none.
-        hole = offset_of(messages[0]) - self._read[index]
-        self._markers[index] = min(self._markers[index], hole)
-        self._read[index] = offset_of(messages[-1]) + 1
-        self._silent[index] = 0
-        self.alignment.add(index, messages, times_of(messages), size_bytes=sum(map(len, messages)))
+        if messages:
+            self._read[index] = offset_of(messages[-1]) + 1
+            self._silent[index] = self._missed[index] = 0
+            size_bytes = sum(map(len, messages))
+            self.alignment.add(index, messages, times_of(messages), size_bytes=size_bytes)
         return not holes.is_in_doubt
+
+    def at_end(self, topic: str, end: int) -> bool:
+        """Learn that the client has come to the end of one partition: up to there it gives no more.
+
+        Returns:
+            False: offsets before the end are missing; `read_again` once all that was polled is added.
+        """
+        index = self.topics[topic]
+        if self._holes[index].is_believed(self._read[index], end):
+            self._read[index] = max(end, self._read[index])
+        return not self._holes[index].is_in_doubt
 
     def read_again(self, consumer: Partitions) -> None:
         """Read the partitions again from where offsets are missing."""
@@ -133,40 +137,34 @@ class Feed:
         self._look(consumer)
         taken = self.alignment.take(limit, now)
         self.regulate(consumer)
-        self._learn()
+        self._tell_missed()
         if not taken.records:
             return None
-        positions = dict(self.positions)
-        for index, message in taken.lasts.items():
-            positions[self.partitions[index].topic] = offset_of(message) + 1
-        self.positions = positions
+        lasts = {self.partitions[n].topic: offset_of(last) + 1 for n, last in taken.lasts.items()}
+        self.positions = {**self.positions, **lasts}
+        self.positions = {topic: self._handed_out(index) for topic, index in self.topics.items()}
         times_ms = taken.times if taken.are_exact else times_of(taken.records)
-        return Batch(records_of(taken.records, times_ms), positions)
+        return Batch(records_of(taken.records, times_ms), self.positions)
 
     def _look(self, consumer: Partitions) -> None:
         """Learn how far the log goes, from what the last fetches said: no request is made."""
         for index, partition in enumerate(self.partitions):
             end = max(self._ends[index], consumer.get_watermark_offsets(partition, cached=True)[1])
             self._ends[index] = end
-            self.alignment.reach(index, behind=self._read[index] + self._markers[index] < end)
+            self.alignment.reach(index, behind=self._read[index] < end)
 
-    def _learn(self) -> None:
-        """Of a topic that was waited for in vain: what little it promised was no records.
-
-        The markers of transactions have offsets of their own, and nobody is given them. Without this,
-        whatever comes in another topic would wait each time after a transaction.
-        """
+    def _tell_missed(self) -> None:
+        """Tell of a topic that was waited for in vain."""
         for index, lane in enumerate(self.alignment.lanes):
-            promised = self._ends[index] - self._read[index]
-            if lane.given_up and promised > self._markers[index]:
+            missed = self._ends[index] - self._read[index]
+            if lane.given_up and missed != self._missed[index]:
+                self._missed[index] = missed
                 logger.warning(
                     "%s %d is said to hold %d records more, and does not give them; going on",
                     self.partitions[index].topic,
                     self.number,
-                    promised,
+                    missed,
                 )
-                if promised <= MARKERS_MAX:
-                    self._markers[index] = promised
 
     def regulate(self, consumer: Partitions) -> None:
         """Pause the topics that have run far ahead, and let those with room again go on."""
@@ -189,24 +187,19 @@ class Feed:
             self._silent[index] += 1
             if self._silent[index] >= SILENT_LOOKS_MAX and index not in self._paused:
                 self._silent[index] = 0
-                self._reassign(consumer, index, self._here(consumer, index))
+                self._reassign(consumer, index, self._read[index])
 
-    def _here(self, consumer: Partitions, index: int) -> int:
-        """From where to go on reading: behind markers at the end only where the log has dropped them."""
-        read, end = self._read[index], self._ends[index]
-        if not 0 < end - read <= self._markers[index]:
-            return read
-        first = self._asked(consumer, OFFSET_BEGINNING)
-        return end if first is not None and first[index] == end else read
+    def begin(self, consumer: Partitions) -> None:
+        """Let the consumer read the partitions."""
+        _assign(consumer, self.partitions)
 
     def _reassign(self, consumer: Partitions, index: int, position: int) -> None:
         partition = self.partitions[index]
-        # Measured: librdkafka itself keeps a pause over both calls. It is not resumed here yet.
         self._paused.discard(index)
         consumer.incremental_unassign([partition])
-        consumer.incremental_assign([TopicPartition(partition.topic, self.number, position)])
+        _assign(consumer, [TopicPartition(partition.topic, self.number, position)])
 
-    def reached_ms(self, consumer: Partitions, quiet_ms: int, wall_ms: int) -> int:
+    def reached_ms(self, consumer: Partitions, wall_ms: int) -> int:
         """The newest time by the wall clock for which it holds: what the log had by then is handed out.
 
         The broker is asked what the log holds. What the last fetch has told is old where nothing could be
@@ -216,65 +209,53 @@ class Feed:
 
         Args:
             consumer: who asks; for ASK_SECONDS_MAX at most.
-            quiet_ms: by the quiet clock.
             wall_ms: now, or a moment ago, but no later than when this is called.
         """
         for _ in range(2):  # a mark of before may be passed, and then another one is needed
             if self._mark is None and self._reached_ms < wall_ms:
                 held = self._held(consumer)
                 self._mark = None if held is None else (wall_ms, held)
-            if self._mark is None:
-                break
-            if self.alignment.buffered or self._is_handed_out(self._mark[1]):
-                self._short_since_ms = None
-            else:
-                self._tell_markers(quiet_ms)
-            if not self._is_handed_out(self._mark[1]):
+            if self._mark is None or not self._is_handed_out(self._mark[1]):
                 break
             self._reached_ms, self._mark = self._mark[0], None
         return min(self._reached_ms, wall_ms)
 
     def _held(self, consumer: Partitions) -> list[int] | None:
         """Where the topics end now; None: the broker does not say."""
-        ends = self._asked(consumer, OFFSET_END)
-        if ends is None:
-            return None
-        self._ends = [max(each) for each in zip(self._ends, ends, strict=True)]
-        return [max(each) for each in zip(self._ends, self._read, strict=True)]
-
-    def _asked(self, consumer: Partitions, which: int) -> list[int] | None:
-        """The first or the end offset of each topic; None: the broker does not say."""
         places = [(topic, self.number) for topic in self.topics]
         try:
-            found = offsets_of(consumer, places, which, ASK_SECONDS_MAX)
+            found = offsets_of(consumer, places, OFFSET_END, ASK_SECONDS_MAX)
         except KafkaException:  # it is asked again
             return None
-        return [found[each] for each in places] if len(found) == len(places) else None
+        if len(found) < len(places):
+            return None
+        self._ends = [max(end, found[each]) for end, each in zip(self._ends, places, strict=True)]
+        return [max(each) for each in zip(self._ends, self._read, strict=True)]
+
+    def _handed_out(self, index: int) -> int:
+        """Up to where a topic is handed out: all that was read, where nothing of it waits."""
+        waits = self.alignment.lanes[index].records
+        return self.positions[self.partitions[index].topic] if waits else self._read[index]
 
     def _is_handed_out(self, held: Sequence[int]) -> bool:
-        return all(
-            position + markers >= end
-            for position, markers, end in zip(
-                self.positions.values(), self._markers, held, strict=True
-            )
-        )
-
-    def _tell_markers(self, quiet_ms: int) -> None:
-        """Take what little a topic promises at its end for markers, when it has long given nothing."""
-        if self._short_since_ms is None:
-            self._short_since_ms = quiet_ms
-        elif quiet_ms - self._short_since_ms >= MARKERS_MS_MAX:
-            for index, end in enumerate(self._ends):
-                if 0 < end - self._read[index] <= MARKERS_MAX:
-                    self._markers[index] = end - self._read[index]
+        return all(self._handed_out(index) >= end for index, end in enumerate(held))
 
     def lag(self, consumer: Partitions, now_ms: int) -> dict[str, Lag]:
         """How far each topic is behind; `now_ms` is wall time."""
         self._look(consumer)
         found = {}
         for topic, index in self.topics.items():
-            records = max(self._ends[index], self._read[index]) - self.positions[topic]
+            records = max(self._ends[index], self._read[index]) - self._handed_out(index)
             waiting = self.alignment.lanes[index].records
             oldest_ms = waiting[0].timestamp()[1] if waiting else now_ms
             found[topic] = Lag(records, max(0, now_ms - oldest_ms))
         return found
+
+
+def _assign(consumer: Partitions, partitions: list[TopicPartition]) -> None:
+    """Let the consumer read partitions, whatever was done with them before.
+
+    librdkafka keeps a pause over unassigning and assigning, whichever way it is done (measured, 2.16).
+    """
+    consumer.incremental_assign(partitions)
+    consumer.resume(partitions)

@@ -16,7 +16,7 @@ from streams.errors import GapError, StoreError
 from streams.feed import Feed
 from streams.firing import is_due
 from streams.flight import Flight
-from streams.messages import runs
+from streams.messages import offset_of, runs
 from streams.ownership import HeldShard, LogConsumer
 from streams.shard_status import ShardStatus, statuses_of
 
@@ -41,16 +41,24 @@ class Holding:
     def sort_in(
         self, messages: list[Message], on_error: Callable[[int | None, KafkaError], None]
     ) -> None:
-        """Sort what was polled into the feeds, and read again where offsets are missing."""
-        doubtful = []
+        """Sort what was polled into the feeds; read again what is missing, and pause what is full."""
+        certain: dict[int, bool] = {}
         for number, topic, error, run in runs(messages):
-            if error is not None:
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's name for it
                 on_error(number, error)
-            elif number in self.feeds and not self.feeds[number].add(topic or "", run):
-                doubtful.append(number)
-        for number in doubtful:
+            elif number is not None and topic is not None and number in self.feeds:
+                feed = self.feeds[number]
+                is_certain = (
+                    feed.add(topic, run)
+                    if error is None
+                    else feed.at_end(topic, offset_of(run[-1]))
+                )
+                certain[number] = certain.get(number, True) and is_certain
+        for number, is_certain in certain.items():
             if number in self.feeds:  # else an error behind it has cost us the shard
-                self.feeds[number].read_again(self.consumer)
+                if not is_certain:
+                    self.feeds[number].read_again(self.consumer)
+                self.feeds[number].regulate(self.consumer)
 
     def free(self) -> list[tuple[int, Feed]]:
         """The feeds of shards with no commit under way."""

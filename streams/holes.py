@@ -1,17 +1,19 @@
-"""Holes: offsets between two records that nobody is given, and how one is told from a loss.
+"""Holes: offsets that nobody is given, and how one is told from a loss.
 
-Promise   A record is passed over only where the log has twice been read from before it without giving it.
+Promise   Offsets are passed over only where the log has twice been read from before them without giving them;
+          or, where that has been seen in the partition before, where they are MARKERS_MAX at most.
 How       Offsets of a partition have holes where the log holds no record: markers of transactions, what a
           transaction gave up, what compaction removed. A client that leaves records out looks the same, and
           librdkafka did so more than once (its pull requests 4117 and 4208). So what follows a hole is not
           taken; the partition is read again from the hole on, and a hole that comes again is one.
-Limits    Where a partition has shown a hole twice, it has transactions: from then on holes up to MARKERS_MAX
-          are believed at once, or each transaction would cost a second reading.
+Limits    Few offsets are believed at once where transactions are usual, or each of these would cost a second
+          reading. There a loss of as few records would go unseen.
 Not here  Reading again (feed.py).
 """
 
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from confluent_kafka import Message
@@ -30,42 +32,58 @@ class Holes:
         """`name` is the partition's, for people."""
         self.is_in_doubt = False  # nothing is taken until the partition is read again
         self._name = name
-        self._doubted: tuple[int, int] | None = (
-            None  # from the first offset not given to the next given
-        )
+        self._doubted: set[tuple[int, int]] = (
+            set()
+        )  # first offset not given, and the next one given
+        self._next = 0  # after what was not taken
         self._are_usual = False
 
     def believed(self, position: int, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages from `position` on, as far as it is sure that none is missing before or between."""
-        if self.is_in_doubt:
-            return ()
         first, last = offset_of(messages[0]), offset_of(messages[-1])
-        if first == position and last - first == len(messages) - 1:
+        if first == position and last - first == len(messages) - 1 and not self.is_in_doubt:
             return messages
         taken = []
-        for message in messages:
+        for index, message in enumerate(messages):
             offset = offset_of(message)
             if offset < position:  # sent again, after a reconnection
                 continue
-            if offset > position and not self._is_believed(position, offset):
+            if not self.is_believed(position, offset):
+                self._leave(list(map(offset_of, messages[index:])))
                 break
             taken.append(message)
             position = offset + 1
         return taken
 
+    def is_believed(self, position: int, offset: int) -> bool:
+        """Whether it is sure that no record is missing between these; if not, all is in doubt."""
+        if self.is_in_doubt:
+            return False
+        if offset <= position:
+            return True
+        is_small = offset - position <= MARKERS_MAX
+        if (position, offset) in self._doubted:
+            self._are_usual |= is_small
+            return True
+        if self._are_usual and is_small:
+            return True
+        logger.warning(
+            "%s gives %d after %d: reading again what is between", self._name, offset, position - 1
+        )
+        self.is_in_doubt = True
+        self._doubted = {(position, offset)}
+        self._next = offset
+        return False
+
+    def _leave(self, offsets: list[int]) -> None:
+        """Note the holes in what is not taken: one reading again is enough for all of them."""
+        self._doubted |= {
+            (start + 1, end)
+            for start, end in pairwise([self._next - 1, *offsets])
+            if end > start + 1
+        }
+        self._next = offsets[-1] + 1
+
     def read_again(self) -> None:
         """Note that the partition is read again from the hole on."""
         self.is_in_doubt = False
-
-    def _is_believed(self, start: int, end: int) -> bool:
-        if self._doubted == (start, end):
-            self._are_usual = True
-            return True
-        if self._are_usual and end - start <= MARKERS_MAX:
-            return True
-        logger.warning(
-            "%s gives %d after %d: reading again what is between", self._name, end, start - 1
-        )
-        self._doubted = (start, end)
-        self.is_in_doubt = True
-        return False

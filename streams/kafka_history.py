@@ -89,8 +89,7 @@ class KafkaHistory:
         start, end = self._spans[topic, number]
         if start == end:
             return
-        settings = self._settings.consumer(lambda _error: None)
-        consumer = Consumer({**settings, "enable.partition.eof": True})
+        consumer = Consumer(self._settings.consumer(lambda _error: None))
         try:
             consumer.assign([TopicPartition(topic, number, start)])
             deadline = time.monotonic() + SILENT_SECONDS_MAX

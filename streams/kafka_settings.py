@@ -107,6 +107,7 @@ class KafkaSettings:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",  # a gap is told, never skipped
+            "enable.partition.eof": True,  # behind the last record may be markers, which nobody is given
             "fetch.min.bytes": self.fetch_min_bytes,
             "fetch.wait.max.ms": self.fetch_wait_ms_max,
             "fetch.message.max.bytes": FETCH_BYTES_MAX,

@@ -29,13 +29,15 @@ def runs(
         if not has_errors and its_own.count(topic) == len(its_own):
             yield number, topic, None, messages[start:end]
         else:
-            for (name, error), run in groupby(messages[start:end], _topic_and_error):
-                yield number, name, error, list(run)
+            for (name, _), run in groupby(messages[start:end], _topic_and_code):
+                alike = list(run)
+                yield number, name, alike[0].error(), alike
         start = end
 
 
-def _topic_and_error(message: Message) -> tuple[str | None, KafkaError | None]:
-    return message.topic(), message.error()
+def _topic_and_code(message: Message) -> tuple[str | None, int | None]:
+    error = message.error()
+    return message.topic(), None if error is None else error.code()  # errors compare to errors only
 
 
 def times_of(messages: Sequence[Message]) -> list[int]:

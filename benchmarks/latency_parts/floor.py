@@ -36,7 +36,11 @@ def main(bootstrap: str, prefix: str, partitions: int, file: Path) -> None:
         if messages:
             messages += consumer.consume(RECORDS_MAX - 1, 0)
         now_ns = time.monotonic_ns()
-        seen += [(each.topic(), each.partition(), each.offset(), now_ns) for each in messages]
+        seen += [
+            (each.topic(), each.partition(), each.offset(), now_ns)
+            for each in messages
+            if each.error() is None  # the end of a partition is told as an error
+        ]
     consumer.close()
     write(file, seen)
 

@@ -1,7 +1,8 @@
 """A log in memory, with the part of a librdkafka consumer that the data plane uses.
 
-It keeps to what was seen of the real one: nothing is fetched of a paused partition, an offset that is
-not there gives one error message and then silence, and the known end is that of the last fetch.
+It keeps to what was seen of the real one: nothing is fetched of a paused partition, a pause outlives
+whatever is assigned, an offset that is not there gives one error message and then silence, the known end
+is that of the last fetch, and where a fetch brings nothing the end is told, once.
 """
 
 from collections import defaultdict
@@ -59,8 +60,10 @@ class MemoryConsumer:
         self.positions: dict[Place, int] = {}
         self.paused: set[Place] = set()
         self.seen_ends: dict[Place, int] = {}
+        self.told_ends: dict[Place, int] = {}
         self.left_out: set[tuple[str, int, int]] = set()  # as librdkafka did: not given, once
         self.assigned_count = 0
+        self.silent: set[Place] = set()  # their broker gives nothing
         self.is_down = False
         self.is_closed = False
 
@@ -68,7 +71,7 @@ class MemoryConsumer:
         assert timeout >= 0, "waiting for ever would never see a new target"
         found: list[Message] = []
         for place, position in list(self.positions.items()):
-            if place in self.paused or self.is_down or position == UNKNOWN:
+            if place in self.paused | self.silent or self.is_down or position == UNKNOWN:
                 continue
             end = len(self.log.records[place])
             self.seen_ends[place] = end
@@ -78,6 +81,11 @@ class MemoryConsumer:
                 self.positions[place] = UNKNOWN
                 continue
             room = min(self.chunk, num_messages - len(found))
+            if room and position == end != self.told_ends.get(place):
+                self.told_ends[place] = end
+                error = KafkaError(KafkaError._PARTITION_EOF)
+                found.append(Message(topic=place[0], partition=place[1], offset=end, error=error))
+                continue
             there = self.log.there(place, position, end, room)
             for offset in there:
                 if (*place, offset) in self.left_out:
@@ -92,16 +100,15 @@ class MemoryConsumer:
         for each in partitions:
             assert (each.topic, each.partition) not in self.positions, "assigned twice"
             self.positions[each.topic, each.partition] = each.offset
+            self.told_ends.pop((each.topic, each.partition), None)
             self.assigned_count += 1
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         for each in partitions:
             del self.positions[each.topic, each.partition]
-            self.paused.discard((each.topic, each.partition))
 
     def unassign(self) -> None:
         self.positions.clear()
-        self.paused.clear()
 
     def pause(self, partitions: list[TopicPartition]) -> None:
         self.paused |= {(each.topic, each.partition) for each in partitions}

@@ -182,13 +182,13 @@ def test_a_topic_far_ahead_is_paused_and_goes_on_when_there_is_room() -> None:
     count = LANE_RECORDS_MAX + 8_000
     log = filled(*(("clicks", 0, at_ms) for at_ms in range(count)), ("orders", 0, 5))
     bench = Bench(log, chunk=8_000)
-    bench.consumer.paused.add(("orders", 0))
+    bench.consumer.silent.add(("orders", 0))
     bench.plane.aim(Target(1, frozenset({0})))
     bench.turn(8)
     assert ("clicks", 0) in bench.consumer.paused
     assert 0 not in bench.store.folded
 
-    bench.consumer.paused.discard(("orders", 0))
+    bench.consumer.silent.discard(("orders", 0))
     bench.turn(20)
     assert len(bench.store.folded[0]) == count + 1
     assert bench.store.folded[0][6] == b"orders 5"

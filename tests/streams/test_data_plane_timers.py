@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.feed import MARKERS_MS_MAX, Beginning, Feed
+from streams.feed import Beginning, Feed
 from streams.ownership import Target
 from streams.polling import SECONDS_IDLE
 from tests.streams.memory_log import MemoryConsumer, MemoryLog
@@ -155,32 +155,40 @@ def fed(ends: int = 1) -> tuple[Feed, MemoryConsumer]:
     log = MemoryLog()
     consumer = MemoryConsumer(log)
     consumer.seen_ends["clicks", 0] = ends
-    return Feed(0, [Beginning("clicks", 0, ends)]), consumer
+    feed = Feed(0, [Beginning("clicks", 0, ends)])
+    feed.begin(consumer)
+    return feed, consumer
 
 
-def test_markers_at_the_end_of_a_topic_at_rest_hold_timers_back_for_a_while_only() -> None:
+def test_markers_at_the_end_of_a_topic_hold_timers_back_until_the_client_is_behind_them() -> None:
     """The end that the broker tells lies behind the marker of a transaction, which nobody is given."""
     feed, consumer = fed()
+    assert feed.reached_ms(consumer, wall_ms=1_000) == 0
 
-    assert feed.reached_ms(consumer, quiet_ms=0, wall_ms=1_000) == 0
-    assert feed.reached_ms(consumer, quiet_ms=MARKERS_MS_MAX - 1, wall_ms=2_000) == 0
-    feed.reached_ms(consumer, quiet_ms=MARKERS_MS_MAX, wall_ms=3_000)
-    assert feed.reached_ms(consumer, quiet_ms=MARKERS_MS_MAX, wall_ms=4_000) == 4_000
+    assert not feed.at_end("clicks", 1)  # once more, to be sure that it was no record
+    feed.read_again(consumer)
+    assert feed.at_end("clicks", 1)
+
+    assert feed.reached_ms(consumer, wall_ms=2_000) == 2_000
+    assert feed.lag(consumer, 2_000)["clicks"].records == 0
 
 
-def test_what_is_certainly_no_marker_is_waited_for() -> None:
-    """A broker that is away for minutes may hold thousands of records."""
-    feed, consumer = fed(ends=1_000)
-    for quiet_ms in (0, 10 * MARKERS_MS_MAX, 20 * MARKERS_MS_MAX):
-        assert feed.reached_ms(consumer, quiet_ms, wall_ms=1_000) == 0
+def test_what_the_client_has_not_come_to_is_waited_for() -> None:
+    """Also behind markers that were seen: the next may be a record that takes the timer back."""
+    feed, consumer = fed(ends=2)
+    feed.at_end("clicks", 1)
+    feed.read_again(consumer)
+    feed.at_end("clicks", 1)
+    for wall_ms in range(1_000, 100_000, 1_000):
+        assert feed.reached_ms(consumer, wall_ms) == 0
 
 
 def test_a_clock_that_is_set_back_reaches_nothing_that_is_to_come() -> None:
     """Timers are never early, by the clock that we have."""
     feed, consumer = fed(ends=0)
 
-    assert feed.reached_ms(consumer, 0, wall_ms=5_000) == 5_000
-    assert feed.reached_ms(consumer, 0, wall_ms=4_000) == 4_000
+    assert feed.reached_ms(consumer, wall_ms=5_000) == 5_000
+    assert feed.reached_ms(consumer, wall_ms=4_000) == 4_000
 
 
 def test_what_came_while_nobody_could_fetch_is_read_before_timers_fire(

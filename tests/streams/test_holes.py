@@ -6,7 +6,6 @@ from collections.abc import Iterable
 import pytest
 
 from streams.align import LANE_RECORDS_MAX
-from streams.data_plane import OBSERVE_MS
 from streams.feed import SILENT_LOOKS_MAX
 from streams.holes import MARKERS_MAX
 from streams.ownership import Target
@@ -81,68 +80,102 @@ def test_other_partitions_of_the_same_poll_are_not_read_again() -> None:
     assert bench.consumer.assigned_count == len(TOPICS) + 2
 
 
-def test_a_lane_that_is_full_stays_paused_when_its_partition_is_read_again() -> None:
+def test_a_lane_that_is_full_is_paused_again_when_its_partition_is_read_again() -> None:
     """Assigned anew it is not paused any more, and the memory has a bound."""
-    count = LANE_RECORDS_MAX + 10
-    bench = bench_of(count, chunk=count)
+    count, chunk = LANE_RECORDS_MAX + 1_000, 500
+    bench = bench_of(count, chunk=chunk)
     bench.consumer.left_out.add((TOPIC, 0, LANE_RECORDS_MAX + 5))
     bench.store.full.add(0)
-    bench.turn(10)
+    bench.turn(200)
     waiting = bench.plane._feeds[0].alignment.buffered
+    assert bench.consumer.paused == {(TOPIC, 0)}
     bench.store.full.clear()
     bench.turn(30)
 
-    assert waiting <= count
+    assert LANE_RECORDS_MAX <= waiting < LANE_RECORDS_MAX + chunk
     assert bench.store.folded[0] == told(range(count))
 
 
-def test_records_that_were_taken_for_markers_are_read_when_the_client_wakes() -> None:
-    """1 the log tells of three records; 2 they do not come for seconds; 3 markers, we say; 4 they come."""
+@pytest.mark.parametrize("way", ["another target", "lost", "read again", "silent"])
+def test_a_partition_that_was_paused_is_read_when_it_is_assigned_anew(way: str) -> None:
+    """Librdkafka keeps the pause over unassigning and assigning: it would never be read again."""
+    bench = bench_of(LANE_RECORDS_MAX + 1_000)
+    bench.store.full.add(0)
+    bench.turn(100)
+    assert bench.consumer.paused == {(TOPIC, 0)}
+    feed = bench.plane._feeds[0]
+    if way == "another target":
+        bench.plane.aim(Target(2, frozenset({0})))
+    elif way == "lost":
+        bench.plane._lose(0)
+    elif way == "read again":
+        feed._holes[0].is_in_doubt = True
+        feed.read_again(bench.consumer)
+    else:
+        feed._paused.clear()
+        feed._silent = [SILENT_LOOKS_MAX] * len(TOPICS)
+        feed.wake(bench.consumer)
+    bench.now_ms += 60_000
+    bench.store.full.clear()
+    bench.turn(100)
+
+    assert bench.store.folded[0] == told(range(LANE_RECORDS_MAX + 1_000))
+
+
+def test_markers_at_the_end_are_passed_over_and_the_fence_goes_with_them() -> None:
+    """The log may drop them: they are no gap, and nobody is to be asked to accept it."""
     bench = bench_of(1)
-    bench.turn(2)
-    feed, consumer = bench.plane._feeds[0], bench.consumer
-    consumer.positions[TOPIC, 0] = -1001  # librdkafka has forgotten the partition
-    for at_ms in (1, 2, 3):
-        bench.log.append(TOPIC, 0, f"{TOPIC} {at_ms}".encode(), at_ms)
-    consumer.seen_ends[TOPIC, 0] = 4
-    feed._markers[0] = 3
-    for _ in range(SILENT_LOOKS_MAX + 1):
-        bench.now_ms += OBSERVE_MS
-        bench.turn()
-    bench.turn(2)
-
-    assert bench.store.folded[0] == told(range(4))
-    assert feed._markers[0] == 0
-
-
-def test_markers_that_the_log_has_dropped_are_not_asked_for_again() -> None:
-    """They are no gap: nobody has lost anything, and nobody is to be asked to accept it."""
-    bench = bench_of(1)
-    bench.turn(2)
     bench.log.holes |= {(TOPIC, 0, 1)}
     bench.log.append(TOPIC, 0, b"a marker", 1)
+    bench.turn(10)
+    bench.log.append(TOPICS[1], 0, b"an order", 2)
+    bench.turn(2)
+    assert bench.store.fences[0][TOPIC] == "2"
+
     bench.log.firsts[TOPIC, 0] = 2
-    bench.consumer.positions[TOPIC, 0] = 2
-    bench.plane._feeds[0]._markers[0] = 1
-    for _ in range(SILENT_LOOKS_MAX + 1):
-        bench.now_ms += OBSERVE_MS
-        bench.turn()
+    bench.log.append(TOPIC, 0, b"one more", 3)
+    bench.plane.aim(Target(2, frozenset({0})))
+    bench.turn(5)
 
     assert bench.plane._holding.stopped == {}
-    assert bench.store.claims == [(0, 1, False)]
+    assert bench.store.folded[0] == [*told([0]), b"an order", b"one more"]
+
+
+def test_what_is_left_out_at_the_end_is_read_before_the_end_is_believed() -> None:
+    """Else the fence would pass it by with the next batch."""
+    bench = bench_of(5)
+    bench.consumer.left_out |= {(TOPIC, 0, 3), (TOPIC, 0, 4)}
+    bench.turn(8)
+    bench.log.append(TOPICS[1], 0, b"an order", 9)
+    bench.turn(2)
+
+    assert bench.store.folded[0] == [*told(range(5)), b"an order"]
+
+
+def test_many_large_holes_of_a_compacted_topic_cost_a_reading_again_a_poll() -> None:
+    """One for each hole would take hours."""
+    count = 30_000
+    kept = range(0, count, MARKERS_MAX + 2)
+    bench = bench_of(count, holes=set(range(count)) - set(kept), chunk=count)
+    bench.turn(20)
+
+    assert bench.store.folded[0] == told(kept)
+    assert bench.consumer.assigned_count <= len(TOPICS) + 2
 
 
 def test_whatever_is_left_out_and_whatever_is_missing_each_record_is_folded_once() -> None:
     """Any mixture, in any cuts."""
     chance = random.Random(7)
-    for _ in range(200):
-        count, chunk = chance.randrange(2, 80), chance.randrange(1, 30)
-        holes = {each for each in range(count) if chance.random() < 0.1}
-        bench = bench_of(count, holes=holes, chunk=chunk)
-        bench.log.append(TOPIC, 0, f"{TOPIC} {count}".encode(), count)
-        if not holes:  # among small holes a small loss cannot be told from one of them
-            bench.consumer.left_out |= {
-                (TOPIC, 0, each) for each in range(count) if chance.random() < 0.2
-            }
+    for most in (0.0, 0.1) * 40:
+        count, chunk = chance.randrange(2 * MARKERS_MAX, 200), chance.randrange(1, 60)
+        holes = {each for each in range(count) if chance.random() < most}
+        bench = bench_of(count, holes=holes, chunk=count if holes else chunk)
+        left_out = {each for each in range(count) if chance.random() < 0.2}
+        if holes:  # among small holes a small loss cannot be told from one of them
+            start = chance.randrange(max(1, count - 2 * MARKERS_MAX))
+            left_out = set(range(start, start + 2 * MARKERS_MAX))
+            holes -= set(range(start - 1, start + 2 * MARKERS_MAX + 1))
+            bench.log.holes = {(TOPIC, 0, each) for each in holes}
+        bench.consumer.left_out |= {(TOPIC, 0, each) for each in left_out}
         bench.turn(4 * count)
-        assert bench.store.folded[0] == told(e for e in range(count + 1) if e not in holes)
+        assert bench.store.folded[0] == told(each for each in range(count) if each not in holes)
