@@ -59,8 +59,7 @@ class Scratch:
         self.events_max = max(1, min(RECORDS_MAX, fit) // LARGE) * LARGE
 
     def buffers(self, count: int) -> Buffers:
-        """Space for so many events, at most `events_max`."""
-        assert count <= self.events_max, "rounds cut batches"
+        """Space for so many events; within the bound for up to `events_max`, to which rounds cut batches."""
         size = next((size for size in SMALL if count <= size), LARGE)
         known = self.kept.get(size)
         if known is None or len(known.slots) < count:

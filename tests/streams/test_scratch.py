@@ -52,14 +52,6 @@ def test_where_large_does_not_fit_its_registers_take_more() -> None:
     assert scratch.buffers(LARGE).registers.nbytes == 8 * 4_079 * (2_048 + 9) > REGISTERS_BYTES_MAX
 
 
-def test_more_events_than_were_said_are_a_fault_of_who_asks() -> None:
-    """Only so is the bound one."""
-    scratch = scratch_of(600)
-
-    with pytest.raises(AssertionError, match="rounds cut batches"):
-        scratch.buffers(scratch.events_max + 1)
-
-
 def test_a_buffer_goes_before_a_larger_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both at once would be up to twice the bound."""
     scratch, make = scratch_of(10), Scratch._made
