@@ -8,28 +8,50 @@ import pytest
 
 from streams.clock import ManualClock
 from streams.fence import Fence
-from streams.follower import LEASE, Follower
+from streams.follower import LEASE, LEASE_MS, Follower
 from streams.store import Command, Reply
+
+IF_OURS = """\
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
 
 
 @dataclass
 class Lease:
-    """The part of Redis that holds the lease."""
+    """The part of Redis that holds the lease: it does what it is told, also what it should not be told."""
 
     owner: bytes | None = None
+    renewals: int = 0
 
     async def ask(self, commands: list[Command]) -> list[Reply]:
-        assert [command[:2] for command in commands][1] == ("GET", LEASE)
+        taken, read = commands
+        verb, key, nonce, *how = taken
+        assert (verb, key, how) == ("SET", LEASE, ["NX", "PX", LEASE_MS])
+        assert read == ("GET", LEASE)
+        assert isinstance(nonce, bytes)
         if self.owner is None:
-            nonce = commands[0][2]
-            assert isinstance(nonce, bytes)
             self.owner = nonce
         return [None, self.owner]
 
     async def call(self, *command: bytes | str | int) -> Reply:
-        if command[0] == "EVAL" and command[-1] == self.owner:
-            self.owner = None
-        return self.owner
+        match command:
+            case ("PEXPIRE", key, milliseconds):
+                assert (key, milliseconds) == (LEASE, LEASE_MS)
+                self.renewals += 1
+            case ("EVAL", script, 1, key, nonce):
+                assert (script, key) == (IF_OURS, LEASE), "all that can be run here"
+                if self.owner == nonce:
+                    self.owner = None
+            case ("DEL", key):
+                assert key == LEASE
+                self.owner = None
+            case ("GET", key):
+                assert key == LEASE
+                return self.owner
+            case _:
+                raise AssertionError(f"nobody knows {command}")
+        return None
 
     async def close(self) -> None: ...
 
@@ -113,7 +135,9 @@ async def test_who_has_not_the_lease_delivers_nothing(world: World) -> None:
     second.follower = Follower(world.lease, second.reader, second.relay)
 
     assert await world.after(p0=FENCE) == [("claimed", 0, "a", 3)]
+    renewals = world.lease.renewals
     assert await second.after(p0=FENCE) == []
+    assert world.lease.renewals == renewals == 1, "who waits for it does not make it last"
     world.lease.owner = None  # it ran out
     assert await second.after(p0=FENCE) == [("claimed", 0, "a", 3)]
     assert await world.after(p0=FENCE) == [("released", 0)]
@@ -140,12 +164,21 @@ async def test_the_lease_is_given_back_when_what_is_under_way_is_recorded(world:
 async def test_the_lease_of_another_is_left_alone(world: World) -> None:
     """Ours ran out, and a third relay would take what the second one delivers."""
     stop = asyncio.Event()
+    second = World()
+    second.lease = world.lease
+    second.follower = Follower(world.lease, second.reader, second.relay)
 
     async def resting() -> None:
-        world.lease.owner = b"second"
+        world.lease.owner = None  # it ran out
+        await second.follower.look()
+        taken.append(world.lease.owner)
 
+    taken: list[bytes | None] = []
     stop.set()
     await world.follower.look()
+    ours = world.lease.owner
     await world.follower.run(ManualClock(0), stop, resting)
 
-    assert world.lease.owner == b"second"
+    assert None is not taken[0] != ours
+    assert world.lease.owner == taken[0]
+    assert await second.after(p0=FENCE) == [("claimed", 0, "a", 3)]
