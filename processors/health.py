@@ -14,11 +14,13 @@ How       Of each component c with weight w_c that has data, W the sum of their 
           count of short half-life h, E what the usual rate of half-life u lets expect of it: with a the
           time since the first one, E = count of half-life u · h(1 − 2^(−a/h)) / (u(1 − 2^(−a/u))).
           e keeps few events near 1. A mean's points count by n / (n + e), n its decayed count.
-Limits    Health is judged at events; in silence it stays what it was at the last one. A component that
-          starts to have data changes the shares of the others, and may so raise or lower the level.
+Limits    Health is judged at events, and where rules look at it (health_ahead.py) when silence takes it past
+          their borders; else it stays what it was at the last event. A component that starts to have data
+          changes the shares of the others, and may so raise or lower the level.
 Not here  The kernel (health_score.py), the model (model.py), what rules may ask (plan.py).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
@@ -29,18 +31,22 @@ import numpy.typing as npt
 
 from processors.aggregate import AggregateKind, Reading
 from processors.health_score import (
+    AMBER,
     BAND_WORDS,
     COMPONENT_COLUMNS,
+    GREEN,
+    MARGIN,
     SETTINGS,
     SIGNAL_COLUMNS,
     SUMS,
     score,
 )
 from processors.machine import Op
-from processors.model import Component, Health, Signal, SignalKind
+from processors.model import Component, Health, Shape, Signal, SignalKind
 from processors.plan import PlanBuilder
 from processors.register import Named, Register
 
+DAY_MS: Final = 86_400_000
 BAND_TEXTS: Final = ("none", "red", "amber", "green")
 NO_REASON: Final = "nothing stands out"
 
@@ -61,6 +67,7 @@ class SignalPlace:
 class HealthScore:
     """The health score compiled for one plan: tables for the kernel, registers for the view."""
 
+    model: Health
     level: Register
     band: Register
     trend: Register
@@ -109,6 +116,7 @@ class HealthScore:
         )
         builder.names["health.trend"] = Named(trend)
         return cls(
+            model=health,
             level=level,
             band=band,
             trend=trend,
@@ -118,6 +126,13 @@ class HealthScore:
             signals=_table(signals, SIGNAL_COLUMNS),
             settings=_table([settings], SETTINGS)[0],
         )
+
+    @property
+    def borders(self) -> tuple[float, ...]:
+        """The levels at which the band may change."""
+        margin = self.settings[MARGIN]
+        levels = (self.settings[AMBER], self.settings[GREEN])
+        return tuple(float(each + side) for each in levels for side in (-margin, margin))
 
     def run(
         self,
@@ -230,3 +245,37 @@ def _signal_row(
         phrases.get(signal.costs, 0),
         phrases.get(signal.gives, 0),
     ]
+
+
+def steepest_of(component: Component) -> float:
+    """How fast the component's level can move in silence at most, in points a millisecond.
+
+    That of health is the weighted mean of its components', and what limits them makes no way steeper.
+    """
+    return sum(map(_steepest_of, component.signals))
+
+
+def _steepest_of(signal: Signal) -> float:
+    """Of the points of a signal: by the slopes of the shapes (health.py), where they are steepest."""
+    points = signal.points
+    is_line = points.shape == Shape.LINE
+    if is_line:
+        most = max(abs(points.at_first), abs(points.at_last))
+        slope = abs(points.at_last - points.at_first) / abs(points.last - points.first)
+        by_factor = slope * max(
+            abs(points.first), abs(points.last)
+        )  # while x halves, within the line
+    else:
+        most = abs(points.at_first)
+        slope = most / points.first  # where x is 0
+        by_factor = most / 4  # x · d/dx of x / (x + h), where x is h
+    if signal.kind == SignalKind.SINCE:
+        return slope / DAY_MS
+    late = math.log(2.0) / signal.half_life_ms
+    if signal.kind == SignalKind.MEAN:
+        return most * late / 4  # the mean stands still, and n / (n + evidence) falls
+    if signal.kind == SignalKind.PACE:
+        # n falls by `late`, the usual count by `usual`, and what it lets expect by half the difference.
+        usual = math.log(2.0) / signal.usual_half_life_ms
+        return by_factor * (late + usual + abs(late - usual) / 2)
+    return by_factor * late

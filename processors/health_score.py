@@ -188,6 +188,27 @@ def add_component(
             points[i] = points[i] * (gains[i] if points[i] > 0.0 else costs[i]) + 0.0  # no -0.0
 
 
+@compiled("void(f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1], i8)")
+def fill_levels(
+    components: Floats,
+    signals: Floats,
+    settings: Floats,
+    registers: Floats,
+    sums: Floats,
+    count: int,
+) -> None:
+    """Fill sums[KNOWN] and sums[LEVEL], the confidence, the components' levels and the signals' points."""
+    known_ms = registers[np.int64(settings[KNOWN_FOR])]
+    for i in range(count):
+        sums[SILENCE, i] = 1.0 - halved(known_ms[i], settings[FRESHNESS])
+    weigh(components, settings, registers, sums, count)
+    sums[LEVEL] = 0.0
+    for c in range(components.shape[0]):
+        first = np.int64(components[c, SIGNAL_FIRST])
+        own = signals[first : first + np.int64(components[c, SIGNALS])]
+        add_component(components[c], own, settings, registers, sums, count)
+
+
 @compiled("void(f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1], i8)")
 def fill_reasons(
     signals: Floats, settings: Floats, registers: Floats, sums: Floats, count: int
@@ -254,15 +275,7 @@ def score(
 
     `sums` is scratch space of shape (SUMS, at least count).
     """
-    known_ms = registers[np.int64(settings[KNOWN_FOR])]
-    for i in range(count):
-        sums[SILENCE, i] = 1.0 - halved(known_ms[i], settings[FRESHNESS])
-    weigh(components, settings, registers, sums, count)
-    sums[LEVEL] = 0.0
-    for c in range(components.shape[0]):
-        first = np.int64(components[c, SIGNAL_FIRST])
-        own = signals[first : first + np.int64(components[c, SIGNALS])]
-        add_component(components[c], own, settings, registers, sums, count)
+    fill_levels(components, signals, settings, registers, sums, count)
     fill_reasons(signals, settings, registers, sums, count)
     levels = registers[np.int64(settings[TO_LEVEL])]
     bands = registers[np.int64(settings[TO_BAND])]

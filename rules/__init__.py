@@ -36,6 +36,7 @@ rule_table     what the kernels know of each rule, as integers
 decide         the kernel: events and rules, in order, and each rule's state in the row
 runs           how far a customer has come in the sequences of a rule
 looks          when silence alone makes a condition true
+falls          the borders of health at which silence may make a condition true
 restrain       what holds a rule back, and what is noted of it
 fires          the actions that follow, with reasons and values; hold-outs and stages
 endings        what tells alerts that a condition is over

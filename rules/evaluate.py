@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.aggregate import AggregateKind
+from processors.health_ahead import SOON_MS
 from processors.machine import Op
 from processors.plan import PlanBuilder
 from processors.register import Register
@@ -30,6 +31,7 @@ from rules import rule_table as at
 from rules.compile import compile_events, compile_expression
 from rules.decide import FIRES_AT_ONCE, OVER, decide
 from rules.endings import Fall
+from rules.falls import NOWHERE, Borders, borders_of
 from rules.fires import Bound, Fire, bind
 from rules.restraint import CUSTOMER_ZONE, Cap, Quiet
 from rules.rule import Rule
@@ -60,6 +62,7 @@ class RulePlan:
     )
     zones: Zones = field(default_factory=Zones)
     looked: tuple[tuple[int, int], ...] = ()  # register of a reading, and delay
+    borders: Borders = NOWHERE  # of health, where silence may take it
     snoozed: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     """By register: the customers for whom a rule is snoozed, each until when."""
     looks: Integers = field(init=False)  # once it is connected
@@ -237,6 +240,9 @@ def compile_rules(
     compiler = _Compiler(builder)
     judged = [rule for rule in rules if rule.stage != "draft"]
     rows = [compiler.row(rule) for rule in judged]
+    borders = borders_of(judged)
+    if borders:
+        compiler.delays_ms.append(SOON_MS)
     registers = {}
     for rule, row in zip(judged, rows, strict=True):
         if snoozed.get(rule.name):
@@ -250,6 +256,7 @@ def compile_rules(
         timer_ms=min(compiler.delays_ms, default=0),
         granule_ms=min(compiler.granules_ms, default=0),
         looked=tuple(dict.fromkeys(compiler.looked)),
+        borders=borders,
         snoozed=registers,
     )
 

@@ -5,9 +5,9 @@ Promise   A comparison of `since(…)` with a duration, and of a count within a 
           new does no harm.
 How       Found in the rule's condition, below its `not`s; the newest event that counts and a delay say when.
           One kernel answers when the first of them is due for a customer.
-Limits    Whatever else falls with time (sums, decayed counts, scores, counts above nothing) is judged at the
+Limits    Whatever else falls with time (sums, decayed counts, trends, counts above nothing) is judged at the
           customer's next event or timer.
-Not here  Timers (streams/rounds.py). What the rule then does (decide.py).
+Not here  Health (falls.py). Timers (streams/rounds.py). What the rule then does (decide.py).
 """
 
 from collections.abc import Iterator

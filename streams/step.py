@@ -5,7 +5,7 @@ Promise   What comes out depends on the rows in the table and on the events, in 
 How       1 columns    fields of the events into registers; operations on them
           2 fold       admit, update profile rows, readings into registers; operations on those
           3 score      health and anomalies, then time averages
-          4 rules      operations on all registers, then rising edges and cooldowns
+          4 rules      operations on all registers, then rising edges and cooldowns; where silence leads
           5 encode     changed rows, views, actions
 Limits    `Scratch.events_max` events. The table is changed in place: who cannot commit the outcome forgets
           the table.
@@ -26,6 +26,7 @@ from processors.averages import average_events
 from processors.batch import Decoded, Events, Records
 from processors.columns import EventColumns, id_hashes
 from processors.fold import ADMITTED, DUPLICATE, LATE, TIMER, fold_events
+from processors.health_ahead import HealthAhead
 from processors.layout import Packer
 from processors.machine import run as run_program
 from processors.model import Model
@@ -89,6 +90,14 @@ class Engine:
         self.rule_plan: RulePlan = rules.compile(builder, snoozed)
         self.plan: Plan = builder.build()
         self.rule_plan.connect(self.plan)
+        borders = self.rule_plan.borders
+        self.ahead = (
+            None
+            if not borders
+            else HealthAhead.of(
+                self.scores.health, self.plan.registers, borders.levels, is_band=borders.is_band
+            )
+        )
         self.columns = EventColumns(self.plan.asked)
         self.reader = Reader()
         self.packer = Packer(self.plan.layout, self.plan.bodies)
@@ -153,14 +162,18 @@ def run(
     run_program(programs[Stage.SCORE], registers, count)
     verdicts = evaluate(engine.rule_plan, registers, table.whole_rows, buffers.judged, count)
     done = _actions(engine.rule_plan, verdicts, registers, events, shard)
+    states: list[int] = status[:count].tolist()
+    last = _last_events(slots, states) if encode or engine.ahead else {}
+    if engine.ahead:
+        latest = np.array(list(last.values()), dtype=np.int64)
+        after = (registers, table.whole_rows, buffers.slots, buffers.now_ms, latest)
+        engine.ahead.run(*after, are_timers=are_timers)
     marks.append(perf_counter_ns())
     if observe is not None:
         observe(Observed(events, registers, status[:count], verdicts.fires, are_timers))
 
     # 5
-    states: list[int] = status[:count].tolist()
-    last = _last_events(slots, states) if encode else {}
-    changed = _changed(engine, table, buffers, decoded.customer_ids, last)
+    changed = _changed(engine, table, buffers, decoded.customer_ids, last if encode else {})
     dead = late_letters(records, decoded, states, buffers.now_ms.tolist()) if LATE in states else []
     marks.append(perf_counter_ns())
     return Outcome(

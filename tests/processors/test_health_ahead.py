@@ -1,0 +1,148 @@
+"""Health ahead against its definition: where it will be, and when it passes a border, if nothing happens."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.event import Event
+from processors.health_ahead import (
+    LOOK_MS,
+    SOON_MS,
+    STEPS,
+    HealthAhead,
+    crossing_in_ms,
+    fill_futures,
+)
+from processors.health_score import LEVEL
+from processors.profiles import Table
+from processors.tables import DUE
+from tests.processors.health_oracle import judge
+from tests.processors.scoring import START_MS, event
+from tests.processors.stream import Folded, fold_batch
+from tests.processors.test_health import histories, scorer
+
+BORDERS = st.floats(1.0, 99.0, allow_nan=False)
+
+
+def folded(events: list[Event]) -> tuple[Folded, Table]:
+    """After the scores of all these events of one customer."""
+    made = scorer()
+    table = Table(made.plan.layout, memos_count=made.plan.memos)
+    done = fold_batch(made.plan, table, made.columns, events)
+    place = (done.registers, table.rows, table.whole_rows, done.slots, done.now_ms, done.status)
+    made.scores.run(*place, len(events))
+    return done, table
+
+
+def level_at(events: list[Event], after_ms: int) -> float | None:
+    """By the definition, when nothing more has happened by then."""
+    newest_ms = max(each.at_ms for each in events)
+    return judge(
+        scorer().scores.model.health, [*events, event("customer.identify", newest_ms + after_ms)]
+    ).level
+
+
+def ahead_of(*borders: float, is_band: bool = False) -> HealthAhead:
+    made = scorer()
+    return HealthAhead.of(made.scores.health, made.plan.registers, borders, is_band=is_band)
+
+
+def crossing(events: list[Event], *borders: float) -> int:
+    done, _ = folded(events)
+    ahead = ahead_of(*borders)
+    place = (*ahead.tables, done.registers, len(events) - 1)
+    return crossing_in_ms(*place, *ahead.scratch, ahead.borders)
+
+
+@given(histories(), st.lists(st.integers(0, LOOK_MS), min_size=1, max_size=STEPS))
+def test_health_will_be_what_its_definition_says(events: list[Event], times: list[int]) -> None:
+    """Else a timer would come when there is nothing to find, or not come when there is."""
+    done, _ = folded(events)
+    ahead = ahead_of(50.0)
+    future, sums, _ = ahead.scratch
+    times_ms = np.array(times, dtype=np.float64)
+    place = (*ahead.tables, done.registers, len(events) - 1)
+    fill_futures(*place, future, sums, times_ms, len(times))
+    for found, after_ms in zip(sums[LEVEL, : len(times)].tolist(), times, strict=True):
+        assert found == pytest.approx(level_at(events, after_ms) or 0.0, abs=1e-6)
+
+
+@given(histories(), st.floats(0.05, 20.0), st.booleans())
+def test_a_border_is_passed_at_the_millisecond_and_not_before(
+    events: list[Event], distance: float, is_below: bool
+) -> None:
+    """No rule fires early, and none a moment late."""
+    now = level_at(events, 0)
+    if now is None:
+        return
+    border = now - distance if is_below else now + distance
+    found = crossing(events, border)
+
+    def is_past(after_ms: int) -> bool:
+        level = level_at(events, after_ms)
+        assert level is not None
+        return level < border if is_below else level > border
+
+    passed = [ms for ms in np.geomspace(SOON_MS, LOOK_MS, 40).astype(int).tolist() if is_past(ms)]
+    if not found:
+        assert not is_past(LOOK_MS)
+    else:
+        assert is_past(found + 1)
+        assert not [ms for ms in passed if ms < found - 1]
+
+
+@given(histories(), st.lists(BORDERS, min_size=1, max_size=3))
+def test_at_an_event_nobody_is_due_too_late(events: list[Event], borders: list[float]) -> None:
+    """The steepest way that the model has is the steepest that anybody goes."""
+    done, table = folded(events)
+    latest = np.array([len(events) - 1], dtype=np.int64)
+    place = (done.registers, table.whole_rows, done.slots, done.now_ms, latest)
+    ahead_of(*borders).run(*place, are_timers=False)
+    due_ms = int(table.whole_rows[done.slots[0], DUE])
+    now = level_at(events, 0)
+    if now is None:
+        assert due_ms == 0
+        return
+    wait_ms = due_ms - max(each.at_ms for each in events) if due_ms else LOOK_MS
+    assert wait_ms >= SOON_MS
+    sides = [now < each for each in borders]
+    for after_ms in {SOON_MS, *np.geomspace(SOON_MS, wait_ms, 30).astype(int).tolist()}:
+        level = level_at(events, after_ms)
+        if SOON_MS < after_ms < wait_ms and level is not None:
+            near = [abs(level - each) < 1e-9 for each in borders]
+            passed = [(level < each) != side for each, side in zip(borders, sides, strict=True)]
+            assert not [one for one, other in zip(passed, near, strict=True) if one and not other]
+
+
+def test_nothing_is_due_where_nothing_is_known_or_nothing_will_change() -> None:
+    """A customer without a score has no border to pass."""
+    done, table = folded([event("customer.identify", START_MS)])
+    ahead_of(50.0).run(
+        done.registers,
+        table.whole_rows,
+        done.slots,
+        done.now_ms,
+        np.array([0], dtype=np.int64),
+        are_timers=True,
+    )
+    assert table.whole_rows[done.slots[0], DUE] == 0
+    assert crossing([event("order.placed", START_MS)], 0.5) == 0
+
+
+def test_the_end_of_the_dwell_time_is_looked_at() -> None:
+    """The band could not follow the level before."""
+    events = [event("order.placed", START_MS), event("service.complaint", START_MS + 60_000)]
+    done, table = folded(events)
+    ahead_of(is_band=True).run(
+        done.registers,
+        table.whole_rows,
+        done.slots,
+        done.now_ms,
+        np.array([1], dtype=np.int64),
+        are_timers=True,
+    )
+    dwell_ms = scorer().scores.model.health.bands.dwell_ms
+    due_ms = int(table.whole_rows[done.slots[0], DUE])
+    assert START_MS + 60_000 + SOON_MS <= due_ms <= START_MS + 60_000 + dwell_ms
+    assert scorer().scores.health.borders == (48.0, 52.0, 73.0, 77.0)
