@@ -101,9 +101,8 @@ class Feed:
         """
         index = self.topics[topic]
         holes = self._holes[index]
-        messages = holes.believed(self._read[index], messages)
+        messages, self._read[index] = holes.believed(self._read[index], messages)
         if messages:
-            self._read[index] = offset_of(messages[-1]) + 1
             self._silent[index] = self._missed[index] = 0
             size_bytes = sum(map(len, messages))
             self.alignment.add(index, messages, times_of(messages), size_bytes=size_bytes)
@@ -116,8 +115,7 @@ class Feed:
             False: offsets before the end are missing; `read_again` once all that was polled is added.
         """
         index = self.topics[topic]
-        if self._holes[index].is_believed(self._read[index], end):
-            self._read[index] = max(end, self._read[index])
+        self._read[index] = self._holes[index].passed(self._read[index], end)
         return not self._holes[index].is_in_doubt
 
     def read_again(self, consumer: Partitions) -> None:
@@ -229,7 +227,9 @@ class Feed:
             return None
         if len(found) < len(places):
             return None
-        self._ends = [max(end, found[each]) for end, each in zip(self._ends, places, strict=True)]
+        self._ends = [
+            found[each] for each in places
+        ]  # less than before where a topic was made anew
         return [max(each) for each in zip(self._ends, self._read, strict=True)]
 
     def _handed_out(self, index: int) -> int:

@@ -32,56 +32,55 @@ class Holes:
         """`name` is the partition's, for people."""
         self.is_in_doubt = False  # nothing is taken until the partition is read again
         self._name = name
-        self._doubted: set[tuple[int, int]] = (
-            set()
-        )  # first offset not given, and the next one given
+        self._doubted: dict[int, int] = {}  # by the first offset not given, the next one given
         self._next = 0  # after what was not taken
         self._are_usual = False
 
-    def believed(self, position: int, messages: Sequence[Message]) -> Sequence[Message]:
-        """The messages from `position` on, as far as it is sure that none is missing before or between."""
+    def believed(self, position: int, messages: Sequence[Message]) -> tuple[Sequence[Message], int]:
+        """The messages from `position` on, as far as it is sure that none is missing before or between.
+
+        And the position after them, and after what is sure to be nothing.
+        """
         first, last = offset_of(messages[0]), offset_of(messages[-1])
         if first == position and last - first == len(messages) - 1 and not self.is_in_doubt:
-            return messages
+            return messages, last + 1
         taken = []
         for index, message in enumerate(messages):
             offset = offset_of(message)
             if offset < position:  # sent again, after a reconnection
                 continue
-            if not self.is_believed(position, offset):
+            position = self.passed(position, offset)
+            if position < offset:
                 self._leave(list(map(offset_of, messages[index:])))
                 break
             taken.append(message)
             position = offset + 1
-        return taken
+        return taken, position
 
-    def is_believed(self, position: int, offset: int) -> bool:
-        """Whether it is sure that no record is missing between these; if not, all is in doubt."""
-        if self.is_in_doubt:
-            return False
-        if offset <= position:
-            return True
-        is_small = offset - position <= MARKERS_MAX
-        if (position, offset) in self._doubted:
-            self._are_usual |= is_small
-            return True
-        if self._are_usual and is_small:
-            return True
+    def passed(self, position: int, offset: int) -> int:
+        """How far from `position` to `offset` there is surely no record; if not all the way, in doubt."""
+        if self.is_in_doubt or offset <= position:
+            return position
+        read_before = self._doubted.get(position)
+        if read_before is not None:
+            # Meanwhile the hole may have grown: of that part nothing is known.
+            known = min(read_before, offset)
+            self._are_usual |= known - position <= MARKERS_MAX
+            position = known
+        if position == offset or (self._are_usual and offset - position <= MARKERS_MAX):
+            return offset
         logger.warning(
             "%s gives %d after %d: reading again what is between", self._name, offset, position - 1
         )
         self.is_in_doubt = True
-        self._doubted = {(position, offset)}
+        self._doubted = {position: offset}
         self._next = offset
-        return False
+        return position
 
     def _leave(self, offsets: list[int]) -> None:
         """Note the holes in what is not taken: one reading again is enough for all of them."""
-        self._doubted |= {
-            (start + 1, end)
-            for start, end in pairwise([self._next - 1, *offsets])
-            if end > start + 1
-        }
+        spans = pairwise([self._next - 1, *offsets])
+        self._doubted |= {start + 1: end for start, end in spans if end > start + 1}
         self._next = offsets[-1] + 1
 
     def read_again(self) -> None:

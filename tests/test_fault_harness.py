@@ -201,10 +201,13 @@ def test_the_report_has_the_figures_of_each_experiment(tmp_path: Path) -> None:
     short = tried(other, 7, 1.0, tmp_path / "other")
 
     text = page([one], [row])
-    assert "| 1 | Workers die | 1.0 | 7 | 1,234 | 50 | 0 | 0 | 1 | 12.5 | 80 | 3 | 0 |" in text
-    assert "| `refused` | 3 |" in text
+    assert (
+        "| 1 | Workers die | yes | 1.0 | 7 | 1,234 | 50 | 0 | 0 | 1 | 12.5 | 80 | 3 | 0 |" in text
+    )
+    assert "| `refused` | 3 | commits that the fence refused, because" in text
     assert "not yet run" in page([one], [])
     assert "**It falls short:**\n\n- It was slow." in page([other], [short])
+    assert "| Workers die | **no** | 1.0 | 7 |" in page([other], [short])
 
 
 def test_the_page_is_made_of_the_results() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tests.faults.experiment import PROMISED, Experiment, files, load
+from tests.faults.meanings import meaning
 from tests.faults.run import read
 from tests.faults.trial import Row
 from tests.machine import ROOT
@@ -34,19 +35,25 @@ checkers read Redis and Kafka themselves, with a sequential reading in plain Pyt
 make faults
 ```
 
-runs everything at full scale, for which an hour and a quarter on two cores are planned. `make faults
-SCALE=0.1` is what CI runs, in 12 minutes. `make faults ONLY=kill_workers SEED=42` runs one experiment with
-one seed; everything random in it is drawn from the seed: which worker, when, which reply. What the machine
-adds, its scheduling, differs from run to run. A run that falls short prints the command that repeats it, and
-exits with 1.
+runs everything at full scale, for which an hour and a quarter on two cores are planned, and makes this page
+anew. `make faults SCALE=0.1 OUT=small.json` is what CI runs, in 12 minutes, and leaves the page alone. `make
+faults ONLY=kill_workers SEED=42` runs one experiment with one seed; everything random in it is drawn from the
+seed: which worker, when, which reply. What the machine adds, its scheduling, differs from run to run. A run
+that falls short prints the command that repeats it, and exits with 1.
 
 ## What came out
 
-*Missing* and *surplus* count events and actions, by the checker; *repeated* counts deliveries of an action
-that had been delivered before, which an endpoint tells by their id. *Stall* is the longest time without
-progress, *recovery* the 99th percentile of the time from a fault until progress. Each row says of which
-commit it is: what has not been touched since is not run again. A figure that ends in `_surely` is the lower
-end of its 95 % confidence interval: on a machine with other work, a single figure of time means little.
+*Holds* says whether all that the experiment promises was shown; where it was not, its section says what fell
+short. *Missing* and *surplus* count events and actions, by the checker; *repeated* counts deliveries of an
+action that had been delivered before, which an endpoint tells by their id: a delivery whose answer was lost
+has to be repeated. *Stall* is the longest time without progress, the fault itself included: a broker that is
+away for 8 seconds stalls for longer. *Recovery* is the 99th percentile of the time from a fault, or from its
+end where it lasts, until progress. What an experiment does not look at has a dash. Some naive runs come out
+wrong in other ways than by missing and surplus, and say how.
+
+Each section says of which commit it is, and `git diff COMMIT -- processors rules sinks streams` what has
+changed since. A figure that ends in `_surely` is the lower end of its 95 % confidence interval: on a machine
+with other work, a single figure of time means little.
 """
 
 CAVEATS: Final = """\
@@ -77,10 +84,10 @@ def page(experiments: Iterable[Experiment], rows: Iterable[Row]) -> str:
 
 def table(experiments: Iterable[Experiment], rows: Mapping[str, Row]) -> str:
     heads = [
-        *("#", "fault", "scale", "seed", "faults", "events", "missing", "surplus", "repeated"),
-        *("stall, ms", "recovery p99, ms", "naive missing", "naive surplus"),
+        *("#", "fault", "holds", "scale", "seed", "faults", "events", "missing", "surplus"),
+        *("repeated", "stall, ms", "recovery p99, ms", "naive missing", "naive surplus"),
     ]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * 2 + "|---:" * (len(heads) - 2) + "|"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * 3 + "|---:" * (len(heads) - 3) + "|"]
     names = [
         *("seed", "faults", "events", "missing", "surplus", "repeated", "stall_ms_max"),
         *("recover_ms_p99", "naive_missing", "naive_surplus"),
@@ -90,6 +97,7 @@ def table(experiments: Iterable[Experiment], rows: Mapping[str, Row]) -> str:
         cells = ["not yet run"] + [""] * len(names)
         if row:
             cells = [
+                "yes" if row["ok"] else "**no**",
                 str(row["scale"]),
                 str(row["seed"]),
                 *(figure(row[name]) for name in names[1:]),
@@ -121,6 +129,8 @@ def section(experiment: Experiment, row: Row | None) -> str:
     lines = [
         f"### {experiment.number}. {begun(experiment.title)}",
         "",
+        f"`make faults ONLY={experiment.name}`",
+        "",
         f"**Shows.** {begun(experiment.shows)}.",
         "",
         f"**The naive way.** {begun(experiment.naive)}.",
@@ -131,6 +141,8 @@ def section(experiment: Experiment, row: Row | None) -> str:
     assert isinstance(naive_wrong, list)
     assert isinstance(wrong, list)
     assert isinstance(figures, Mapping)
+    if not row["ok"]:
+        lines += ["", "**It falls short:**", "", *(f"- {each}" for each in wrong), ""]
     lines += [
         (
             f"It came out wrong: {figure(row['naive_missing'])} missing and"
@@ -141,10 +153,10 @@ def section(experiment: Experiment, row: Row | None) -> str:
         f"**Counted.** {counted(row)}",
     ]
     if figures:
-        lines += ["", "| figure | |", "|---|---:|"]
-        lines += [f"| `{name}` | {figure(value)} |" for name, value in figures.items()]
-    if not row["ok"]:
-        lines += ["", "**It falls short:**", "", *(f"- {each}" for each in wrong)]
+        lines += ["", "| figure | | |", "|---|---:|---|"]
+        lines += [
+            f"| `{name}` | {figure(value)} | {meaning(name)} |" for name, value in figures.items()
+        ]
     return "\n".join([*lines, ""])
 
 
@@ -153,11 +165,11 @@ def counted(row: Row) -> str:
         f"{figure(row['events'])} events offered, {figure(row['acked'])} acknowledged,"
         f" {figure(row['applied'])} applied"
     )
-    if row["decided"] or row["delivered"]:
-        text += (
-            f"; {figure(row['decided'])} actions decided, {figure(row['delivered'])} delivered,"
-            f" {figure(row['repeated'])} deliveries repeated"
-        )
+    if row["decided"]:
+        text += f"; {figure(row['decided'])} actions decided"
+    if row["delivered"]:  # else nobody delivers in the experiment
+        text += f"; {figure(row['delivered'])} delivered"
+        text += f", {figure(row['repeated'])} deliveries repeated" if row["repeated"] else ""
     return (
         f"{text}. Scale {row['scale']}, {figure(row['seconds'])} s, the naive run included;"
         f" {row['machine']}; commit {row['commit']}."

@@ -13,6 +13,7 @@ class Report:
     applied: int
     decided: int
     delivered: int  # distinct actions
+    hasty: int  # of these, what a clock that was fast had decided, and Redis then lost
     repeated: int
     missing: int
     surplus: int

@@ -43,7 +43,7 @@ class Tally:
             return
         self._digests[report.seed] = report.digest
         self.faults += report.faults
-        for name in ("offered", "applied", "decided", "delivered", "repeated", "refused"):
+        for name in ("offered", "applied", "decided", "delivered", "hasty", "repeated", "refused"):
             self.counts[name] += getattr(report, name)
         self.counts["missing"] += report.missing
         self.counts["surplus"] += report.surplus

@@ -224,12 +224,13 @@ class Witness:
         extra = self.receiver.bodies.keys() - {
             action["id"] for each in self.decided for action in each.actions
         }
-        extra -= self.receiver.early
+        hasty = extra & self.receiver.early
+        extra -= hasty
         for action_id in sorted(extra):
             self.accuse(f"action {action_id} was delivered, and is not decided")
         if set(self.letters) != self.shop.poison:
             self.accuse(f"dead letters are {sorted(self.letters)}, not {sorted(self.shop.poison)}")
-        return Ending(applied, delivered, missing, surplus + len(extra))
+        return Ending(applied, delivered, len(hasty), missing, surplus + len(extra))
 
     def _delivered(self, redis: MemoryRedis, number: int) -> int:
         """How many actions are neither delivered nor given up."""
@@ -277,5 +278,6 @@ class Witness:
 class Ending:
     applied: int
     delivered: int
+    hasty: int
     missing: int
     surplus: int

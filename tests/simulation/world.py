@@ -262,6 +262,7 @@ class World:
             applied=ending.applied,
             decided=sum(len(each.actions) for each in self.witness.decided),
             delivered=ending.delivered,
+            hasty=ending.hasty,
             repeated=self.receiver.counts.total() - len(self.receiver.counts),
             missing=ending.missing,
             surplus=ending.surplus,

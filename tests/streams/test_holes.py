@@ -152,6 +152,22 @@ def test_what_is_left_out_at_the_end_is_read_before_the_end_is_believed() -> Non
     assert bench.store.folded[0] == [*told(range(5)), b"an order"]
 
 
+def test_a_hole_that_grows_while_it_is_read_again_is_passed_all_the_same() -> None:
+    """A producer gives up one transaction after the other: each reading ends somewhere else."""
+    bench = bench_of(1)
+    bench.turn(3)
+    bench.store.timers[0] = [bench.now_ms]
+    for _ in range(20):
+        start = len(bench.log.records[TOPIC, 0])
+        for offset in range(start, start + 2 * MARKERS_MAX):
+            bench.log.holes.add((TOPIC, 0, offset))
+            bench.log.append(TOPIC, 0, b"given up", offset)
+        bench.now_ms += 1
+        bench.turn(2)  # all is read, and then the end is told
+    assert bench.plane._feeds[0]._read[0] >= 1 + 14 * 2 * MARKERS_MAX
+    assert bench.store.fired
+
+
 def test_many_large_holes_of_a_compacted_topic_cost_a_reading_again_a_poll() -> None:
     """One for each hole would take hours."""
     count = 30_000

@@ -134,6 +134,7 @@ def embedded(run: Run) -> Half:
                     processes.start("up", command)
 
                 under_fire(run, half, posters, strike)
+            until(partial(answers, client), "redis-server answers")
             until(lambda: is_settled(client), "everything is folded, and actions are delivered")
             there = Stored(views_of(client), {}, actions_of(client), {})
             half.found = verdict(expected(events), there)

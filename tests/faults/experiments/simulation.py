@@ -72,6 +72,7 @@ def run(run: Run) -> Outcome:
             "replayed": found.replayed,
             "replayed_differing": len(found.differing),
             "refused": counts["refused"],
+            "delivered_in_haste": counts["hasty"],
             "seconds": round(seconds, 1),
             "busy_seconds": round(busy_seconds, 1),
             **{f"faults: {name}": number for name, number in sorted(found.faults.items())},
