@@ -6,10 +6,10 @@ Promise   A customer is due at the very millisecond at which the level would be 
 How       At an event: when a border could be reached at the earliest, by the steepest way that the model has.
           Most customers come back before. At a timer: when it will be. What the signals read moves in silence
           by known laws: decayed numbers halve, times since grow. The kernel of the score (health_score.py)
-          works on such futures as it does on events: a row of them, growing by one factor, finds where
-          the level is past a border; halving finds when.
-Limits    LOOK_MS ahead; nothing is said of later. A level that crosses a border and comes back between two
-          of the steps is not seen. Some 30 microseconds a timer.
+          works on such futures as it does on events. From each of them no border is nearer than by the
+          steepest way; so far the next is, or a little further. Halving finds the millisecond.
+Limits    LOOK_MS ahead; nothing is said of later. A level that crosses a border and is back within STEP_MS,
+          or within a FINENESSth of the time until then, may not be seen. A millisecond a timer at most.
 Not here  Which borders: rules/falls.py. What happens then: the timer's step (streams/rounds.py).
 """
 
@@ -45,7 +45,8 @@ from processors.tables import DUE
 
 SOON_MS: Final = 1_000  # no sooner: so batches need not be cut between events that are closer
 LOOK_MS: Final = 365 * 86_400_000
-STEPS: Final = 16
+STEP_MS: Final = 60_000
+FINENESS: Final = 32  # a step is no longer than this part of the way so far, where it may cross
 
 _SINCE = int(SignalKind.SINCE)
 _MEAN = int(SignalKind.MEAN)
@@ -53,8 +54,6 @@ _PACE = int(SignalKind.PACE)
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-
-_RATIO: Final = (LOOK_MS / SOON_MS) ** (1.0 / (STEPS - 1))
 
 
 @compiled("void(f8[:, ::1], i8, f8[:, ::1], f8, f8[::1], f8, i8)")
@@ -124,8 +123,17 @@ def _side(level: float, borders: Floats) -> int:
     return side
 
 
+@compiled("f8(f8, f8[::1])")
+def _nearest(level: float, borders: Floats) -> float:
+    """How far it is to the nearest border."""
+    nearest = 100.0
+    for k in range(borders.shape[0]):
+        nearest = min(nearest, abs(borders[k] - level))
+    return nearest
+
+
 @compiled(
-    "i8(f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], i8, f8[:, ::1], f8[:, ::1], f8[::1], f8[::1])"
+    "i8(f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], i8, f8[:, ::1], f8[:, ::1], f8[::1], f8[::1], f8)"
 )
 def crossing_in_ms(
     components: Floats,
@@ -137,23 +145,25 @@ def crossing_in_ms(
     sums: Floats,
     times_ms: Floats,
     borders: Floats,
+    steepest: float,
 ) -> int:
     """How long it is until the level is on another side of a border; 0: that is not to be seen.
 
-    `times_ms` is scratch of STEPS numbers; the others are as in `fill_futures`.
+    `times_ms` is scratch of one number; the others are as in `fill_futures` and `set_dues`.
     """
     tables = (components, signals, settings, registers, event, future, sums, times_ms)
-    side = _side(registers[np.int64(settings[TO_LEVEL]), event], borders)
-    for g in range(STEPS):
-        times_ms[g] = np.floor(SOON_MS * _RATIO**g + 0.5)
-    fill_futures(*tables, STEPS)
-    after = 0
-    while after < STEPS and _side(sums[LEVEL, after], borders) == side:
-        after += 1
-    if after == STEPS:
-        return 0
-    high = np.int64(times_ms[after])
-    low = np.int64(times_ms[after - 1]) if after > 0 else high - 1
+    level = registers[np.int64(settings[TO_LEVEL]), event]
+    side = _side(level, borders)
+    low = high = 0
+    while _side(level, borders) == side:
+        if high >= LOOK_MS:
+            return 0
+        low = high
+        step = max(_nearest(level, borders) / steepest, low / FINENESS, STEP_MS)
+        high = min(low + int(step), LOOK_MS)
+        times_ms[0] = high
+        fill_futures(*tables, 1)
+        level = sums[LEVEL, 0]
     while high - low > 1:
         middle = (low + high) // 2
         times_ms[0] = middle
@@ -162,7 +172,7 @@ def crossing_in_ms(
             low = middle
         else:
             high = middle
-    return int(high)
+    return max(high, SOON_MS)
 
 
 @compiled(
@@ -194,13 +204,10 @@ def set_dues(  # noqa: PLR0913, PLR0917  a kernel's arrays
         level = registers[np.int64(settings[TO_LEVEL]), i]
         if np.isnan(level):
             continue
-        nearest = 100.0
-        for k in range(borders.shape[0]):
-            nearest = min(nearest, abs(borders[k] - level))
-        wait_ms = max(int(min(nearest / steepest, float(LOOK_MS))), SOON_MS)
+        wait_ms = max(int(min(_nearest(level, borders) / steepest, float(LOOK_MS))), SOON_MS)
         if are_timers:
             tables = (components, signals, settings, registers, i, future, sums, times_ms)
-            wait_ms = crossing_in_ms(*tables, borders)
+            wait_ms = crossing_in_ms(*tables, borders, steepest)
         due_ms = now_ms[i] + wait_ms if wait_ms > 0 else 0
         if is_band and whole[at] != NO_BAND:
             dwelt_ms = whole[at + 1] + np.int64(settings[DWELL])
@@ -228,7 +235,7 @@ class HealthAhead:
         """For a plan of so many registers; `is_band`: the borders of the bands are wanted, too."""
         return cls(
             (health.components, health.signals, health.settings),
-            (np.full((registers, STEPS), np.nan), np.zeros((SUMS, STEPS)), np.zeros(STEPS)),
+            (np.full((registers, 1), np.nan), np.zeros((SUMS, 1)), np.zeros(1)),
             np.array(sorted({*borders, *(health.borders if is_band else ())}), dtype=np.float64),
             max(map(steepest_of, health.model.components)),
             is_band,

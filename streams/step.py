@@ -164,10 +164,7 @@ def run(
     done = _actions(engine.rule_plan, verdicts, registers, events, shard)
     states: list[int] = status[:count].tolist()
     last = _last_events(slots, states) if encode or engine.ahead else {}
-    if engine.ahead:
-        latest = np.array(list(last.values()), dtype=np.int64)
-        after = (registers, table.whole_rows, buffers.slots, buffers.now_ms, latest)
-        engine.ahead.run(*after, are_timers=are_timers)
+    _look_ahead(engine, table, buffers, last, are_timers=are_timers)
     marks.append(perf_counter_ns())
     if observe is not None:
         observe(Observed(events, registers, status[:count], verdicts.fires, are_timers))
@@ -242,6 +239,16 @@ def _average(plan: Plan, table: Table, buffers: Buffers, count: int) -> None:
     if len(plan.averages):
         rows = (table.rows, table.whole_rows, buffers.registers)
         average_events(plan.averages, *rows, buffers.slots, buffers.now_ms, buffers.status, count)
+
+
+def _look_ahead(
+    engine: Engine, table: Table, buffers: Buffers, last: dict[int, int], *, are_timers: bool
+) -> None:
+    """Where rules look at health: when each customer of the batch is due in silence."""
+    if engine.ahead:
+        latest = np.array(list(last.values()), dtype=np.int64)
+        place = (buffers.registers, table.whole_rows, buffers.slots, buffers.now_ms, latest)
+        engine.ahead.run(*place, are_timers=are_timers)
 
 
 def _changed(

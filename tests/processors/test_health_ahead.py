@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 
 from processors.event import Event
 from processors.health_ahead import (
+    FINENESS,
     LOOK_MS,
     SOON_MS,
-    STEPS,
+    STEP_MS,
     HealthAhead,
     crossing_in_ms,
     fill_futures,
 )
-from processors.health_score import LEVEL
+from processors.health_score import LEVEL, SUMS
 from processors.profiles import Table
 from processors.tables import DUE
 from tests.processors.health_oracle import judge
@@ -52,15 +53,15 @@ def crossing(events: list[Event], *borders: float) -> int:
     done, _ = folded(events)
     ahead = ahead_of(*borders)
     place = (*ahead.tables, done.registers, len(events) - 1)
-    return crossing_in_ms(*place, *ahead.scratch, ahead.borders)
+    return crossing_in_ms(*place, *ahead.scratch, ahead.borders, ahead.steepest)
 
 
-@given(histories(), st.lists(st.integers(0, LOOK_MS), min_size=1, max_size=STEPS))
+@given(histories(), st.lists(st.integers(0, LOOK_MS), min_size=1, max_size=16))
 def test_health_will_be_what_its_definition_says(events: list[Event], times: list[int]) -> None:
     """Else a timer would come when there is nothing to find, or not come when there is."""
     done, _ = folded(events)
     ahead = ahead_of(50.0)
-    future, sums, _ = ahead.scratch
+    future, sums = np.full((done.registers.shape[0], 16), np.nan), np.zeros((SUMS, 16))
     times_ms = np.array(times, dtype=np.float64)
     place = (*ahead.tables, done.registers, len(events) - 1)
     fill_futures(*place, future, sums, times_ms, len(times))
@@ -79,16 +80,20 @@ def test_a_border_is_passed_at_the_millisecond_and_not_before(
     border = now - distance if is_below else now + distance
     found = crossing(events, border)
 
-    def is_past(after_ms: int) -> bool:
+    def depth(after_ms: int) -> float:
         level = level_at(events, after_ms)
         assert level is not None
-        return level < border if is_below else level > border
+        return border - level if is_below else level - border
 
-    passed = [ms for ms in np.geomspace(SOON_MS, LOOK_MS, 40).astype(int).tolist() if is_past(ms)]
+    # What is past the border for a moment only may be stepped over.
+    steepest = ahead_of(border).steepest
+    looks = np.geomspace(SOON_MS, LOOK_MS, 40).astype(int).tolist()
+    passed = [ms for ms in looks if depth(ms) > steepest * max(STEP_MS, ms / FINENESS)]
     if not found:
-        assert not is_past(LOOK_MS)
+        assert not passed
     else:
-        assert is_past(found + 1)
+        assert depth(found + 1) > 0
+        assert depth(found - 1) <= 0 or found == SOON_MS
         assert not [ms for ms in passed if ms < found - 1]
 
 

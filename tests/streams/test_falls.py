@@ -126,6 +126,17 @@ def test_a_rule_fires_at_the_very_time_at_which_health_falls(lives: Lives) -> No
                 assert [each for each in fired if after_ms < each <= before_ms]
 
 
+def test_a_valley_is_seen_although_health_rises_again() -> None:
+    """Fewer visits than usual cost something until fewer are usual."""
+    lives = [(0, "click.view", 0), (124, "click.view", 0), (213, "click.view", 0)]
+    events = events_of([*lives, (617, "click.view", 0)])
+    own = [each for _, each in events]
+    until_ms = own[-1].at_ms + 120 * DAY_MS
+    (low,) = [each for each in lived(events, [], until_ms)[0] if each.rule == "low"]
+
+    assert level_at(own, low.at_ms) < BORDER <= level_at(own, low.at_ms - 2)
+
+
 def test_a_band_falls_and_a_wait_ends_in_silence() -> None:
     """The band may follow only after its dwell time; and what must last, has to last from the crossing on."""
     lives = [(0, "order.placed", 0), (24, "order.placed", 0), (24, "service.complaint", 0)]
