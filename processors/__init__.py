@@ -26,6 +26,7 @@ readings       an aggregate's columns as one number
 scores         everything that a model computes, as the step sees it
 health_score   the health kernel
 health_ahead   when silence takes health past a border
+earlier        the earlier of two times, of which 0 is none
 anomaly_score  the anomaly kernel
 series         what is unusual in one series of numbers
 series_judged  what is said of one value of it, in words

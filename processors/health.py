@@ -34,6 +34,7 @@ from processors.health_score import (
     AMBER,
     BAND_WORDS,
     COMPONENT_COLUMNS,
+    DAY_MS,
     GREEN,
     MARGIN,
     SETTINGS,
@@ -46,7 +47,6 @@ from processors.model import Component, Health, Shape, Signal, SignalKind
 from processors.plan import PlanBuilder
 from processors.register import Named, Register
 
-DAY_MS: Final = 86_400_000
 BAND_TEXTS: Final = ("none", "red", "amber", "green")
 NO_REASON: Final = "nothing stands out"
 

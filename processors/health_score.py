@@ -39,7 +39,7 @@ NO_BAND, RED, BAND_AMBER, BAND_GREEN = range(4)
 LEVEL_MAX: Final = 100.0
 BAND_WORDS: Final = 2  # the band, and since when
 REASON_POINTS_MIN: Final = 1.0  # what costs less is no reason while something else gives more
-_DAY_MS: Final = 86_400_000.0
+DAY_MS: Final = 86_400_000.0
 _LN2: Final = math.log(2.0)
 
 _LINE = int(Shape.LINE)
@@ -93,7 +93,7 @@ def fill_points(signal: Floats, registers: Floats, count: int) -> None:
         if math.isnan(x):
             pass
         elif kind == _SINCE:
-            points = shaped(signal, x / _DAY_MS)
+            points = shaped(signal, x / DAY_MS)
         elif kind == _MEAN:
             if second[i] > 0.0:
                 points = shaped(signal, x / second[i]) * (second[i] / (second[i] + evidence))

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from rules.bounds import bounds_of, text_may_miss
 from rules.clauses import is_logic
 from rules.expression import (
+    MIRRORED,
     Attribute,
     AttributeTest,
     Constant,
@@ -31,7 +32,6 @@ from rules.worth import worth
 ALTERNATIVES_MAX: Final = 512
 
 _INVERSE: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
-_MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 Subject: TypeAlias = Field | Score | Attribute
 
@@ -150,7 +150,7 @@ def _comparison(sign: str, left: Expression, right: Expression, like: Operation)
 
 def plain_test(condition: Expression) -> Compared | None:
     """The comparison of a value with a number; None where the condition is none."""
-    if not isinstance(condition, Operation) or condition.sign not in _MIRRORED:
+    if not isinstance(condition, Operation) or condition.sign not in MIRRORED:
         return None
     left, right = condition.operands
     if isinstance(left, Constant) and isinstance(right, Constant):
@@ -161,13 +161,13 @@ def plain_test(condition: Expression) -> Compared | None:
 def _test(left: Expression, sign: str, right: Expression) -> Compared:
     """The comparison with a number on its right, and nothing but a value on its left."""
     if isinstance(left, Constant):
-        left, right, sign = right, left, _MIRRORED[sign]
+        left, right, sign = right, left, MIRRORED[sign]
     if not isinstance(right, Constant):
         return Compared(left, right, sign, 0.0)
     threshold = right.value
     while isinstance(left, Operation) and left.sign in ("+", "-", "*", "/", "negate"):
         if left.sign == "negate":
-            left, sign, threshold = left.operands[0], _MIRRORED[sign], -threshold
+            left, sign, threshold = left.operands[0], MIRRORED[sign], -threshold
             continue
         inner, by = left.operands
         if not isinstance(by, Constant) or (left.sign in ("*", "/") and by.value == 0.0):
@@ -176,7 +176,7 @@ def _test(left: Expression, sign: str, right: Expression) -> Compared:
             threshold += -by.value if left.sign == "+" else by.value
         else:
             threshold = threshold / by.value if left.sign == "*" else threshold * by.value
-            sign = sign if by.value > 0 else _MIRRORED[sign]
+            sign = sign if by.value > 0 else MIRRORED[sign]
         left = inner
     return Compared(left, None, sign, threshold)
 

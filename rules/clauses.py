@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from rules.duration import UNITS_MS
 from rules.explain import phrase
-from rules.expression import Constant, Expression, Operation, TextTest, Type
+from rules.expression import MIRRORED, Constant, Expression, Operation, TextTest, Type
 from rules.rule import Rule
 from rules.spell import spell
 from rules.template import number_text
@@ -36,7 +36,6 @@ _INVERSE: Final = {
     "in": "not in",
     "not in": "in",
 }
-_MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 _TEXT_INVERSE: Final[dict[str, Literal["is", "is not"]]] = {"is": "is not", "is not": "is"}
 
 
@@ -120,7 +119,7 @@ def subject_of(condition: Expression) -> Expression:
         return condition.subject
     if isinstance(condition, Operation):
         left = condition.operands[0]
-        if isinstance(left, Constant) and condition.sign in _MIRRORED:
+        if isinstance(left, Constant) and condition.sign in MIRRORED:
             return condition.operands[1]
         return left
     return condition
@@ -185,7 +184,7 @@ def _days(value_ms: float, units: int) -> str:
 
 def _other(condition: Expression, subject: Expression, known: Known) -> float | None:
     """The number that the subject is compared with."""
-    if not isinstance(condition, Operation) or condition.sign not in _MIRRORED:
+    if not isinstance(condition, Operation) or condition.sign not in MIRRORED:
         return None
     left, right = condition.operands
     return worth(left if subject is right else right, known)
@@ -241,11 +240,11 @@ def _number_change(comparison: Operation, known: Known, *, wanted: bool) -> Chan
     """The threshold for the side that can change: the left one, unless it is a constant."""
     sign = comparison.sign if wanted else _INVERSE[comparison.sign]
     subject, rest = comparison.operands[0], comparison.operands[1:]
-    if sign not in _MIRRORED:
+    if sign not in MIRRORED:
         return _member_change(sign, subject, rest, known)
     (other,) = rest
     if isinstance(subject, Constant):
-        subject, other, sign = other, subject, _MIRRORED[sign]
+        subject, other, sign = other, subject, MIRRORED[sign]
     threshold, value = worth(other, known), worth(subject, known)
     assert threshold is not None, "a comparison that fails is of known values"
     assert value is not None, "a comparison that fails is of known values"

@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.compiled import compiled
+from processors.earlier import earlier
 from processors.fold import ADMITTED, TIMER
 from processors.tables import DUE, WAIT
 from rules.looks import next_look
-from rules.restrain import earlier, restraint, settle
+from rules.restrain import restraint, settle
 from rules.rule_table import (
     CONDITION,
     EACH,

@@ -152,6 +152,10 @@ Sign: TypeAlias = Literal[
 ]  # fmt: skip
 
 
+MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+"""The comparisons, and what each is with its sides exchanged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """An operation on numbers, durations or conditions; `and` and `or` take two or more operands."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from rules.expression import Constant, Expression, Operation, Score, Type, children, leaves
+from rules.expression import MIRRORED, Constant, Expression, Operation, Score, children, leaves
 from rules.rule import Rule
 
 LEVEL: Final = "health"
@@ -49,11 +49,7 @@ def borders_of(rules: Iterable[Rule]) -> Borders:
 
 
 def _levels(condition: Expression) -> Iterator[float]:
-    if (
-        isinstance(condition, Operation)
-        and condition.type == Type.CONDITION
-        and len(condition.operands) == 2  # noqa: PLR2004  a comparison's
-    ):
+    if isinstance(condition, Operation) and condition.sign in MIRRORED:
         for one, other in (condition.operands, condition.operands[::-1]):
             if isinstance(one, Score) and one.name == LEVEL and isinstance(other, Constant):
                 yield other.value

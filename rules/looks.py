@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.compiled import compiled
-from rules.expression import Constant, Expression, Operation, Reading
-from rules.restrain import earlier
+from processors.earlier import earlier
+from rules.expression import MIRRORED, Constant, Expression, Operation, Reading
 from rules.rule import Rule
 
 Integers = npt.NDArray[np.int64]
@@ -29,7 +29,6 @@ HEAD, BODY, DELAY_MS = 0, 1, 2
 COLUMNS: Final = 3
 
 _OPPOSITE: Final = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
-_MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def _looks(condition: Expression, *, wanted: bool) -> Iterator[Look]:
         left, right = condition.operands
         sign = str(condition.sign) if wanted else _OPPOSITE[condition.sign]
         if isinstance(left, Constant):
-            left, right, sign = right, left, _MIRRORED.get(sign, sign)
+            left, right, sign = right, left, MIRRORED[sign]
         if isinstance(right, Constant):
             yield from _look(*_unscaled(left, right.value), sign)
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.compiled import compiled
+from processors.earlier import earlier
 from processors.tables import WAIT
 from processors.zones import in_quiet
 from rules.rule_table import (
@@ -44,14 +45,6 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 ALLOWED: Final = -1
-
-
-@compiled("i8(i8, i8)")
-def earlier(first_ms: int, second_ms: int) -> int:
-    """The earlier of two times, of which 0 is none."""
-    if first_ms == 0 or second_ms == 0:
-        return max(first_ms, second_ms)
-    return min(first_ms, second_ms)
 
 
 @compiled("i8(i8[::1], i8[:, ::1], i8, i8)")

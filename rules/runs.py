@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.compiled import compiled
-from rules.restrain import earlier
+from processors.earlier import earlier
 from rules.rule_table import (
     DROPPED_RUNS,
     FILTER,
