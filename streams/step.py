@@ -153,8 +153,7 @@ def run(
     marks.append(perf_counter_ns())
 
     # 3
-    place = (registers, table.rows, table.whole_rows, buffers.slots, buffers.now_ms)
-    engine.scores.run(*place, status, count)
+    engine.scores.run(registers, *table.matrices[:2], buffers.slots, buffers.now_ms, status, count)
     _average(engine.plan, table, buffers, count)
     marks.append(perf_counter_ns())
 
@@ -163,7 +162,8 @@ def run(
     verdicts = evaluate(engine.rule_plan, registers, table.whole_rows, buffers.judged, count)
     done = _actions(engine.rule_plan, verdicts, registers, events, shard)
     states: list[int] = status[:count].tolist()
-    last = _looked_ahead(engine, table, buffers, slots, states, are_timers=are_timers)
+    last = _last_events(slots, states) if encode or engine.ahead else {}
+    _look_ahead(engine, table, buffers, last, are_timers=are_timers)
     marks.append(perf_counter_ns())
     if observe is not None:
         observe(Observed(events, registers, status[:count], verdicts.fires, are_timers))
@@ -240,22 +240,14 @@ def _average(plan: Plan, table: Table, buffers: Buffers, count: int) -> None:
         average_events(plan.averages, *rows, buffers.slots, buffers.now_ms, buffers.status, count)
 
 
-def _looked_ahead(
-    engine: Engine,
-    table: Table,
-    buffers: Buffers,
-    slots: Sequence[int],
-    states: list[int],
-    *,
-    are_timers: bool,
-) -> dict[int, int]:
-    """The last event of each slot; where rules look at health, these are due when it will have fallen."""
-    last = _last_events(slots, states)
+def _look_ahead(
+    engine: Engine, table: Table, buffers: Buffers, last: dict[int, int], *, are_timers: bool
+) -> None:
+    """Where rules look at health: when each customer of the batch is due in silence."""
     if engine.ahead:
         latest = np.array(list(last.values()), dtype=np.int64)
         place = (buffers.registers, table.whole_rows, buffers.slots, buffers.now_ms, latest)
         engine.ahead.run(*place, are_timers=are_timers)
-    return last
 
 
 def _changed(
