@@ -198,11 +198,12 @@ def test_the_report_has_the_figures_of_each_experiment(tmp_path: Path) -> None:
     short = tried(other, 7, 1.0, tmp_path / "other")
 
     text = page([one], [row])
-    assert "| Workers die | yes | 1.0 | 7 | 1,234 | 50 | 0 | 0 | 1 | 12.5 | 80 | 3 | 0 |" in text
+    told = "| 1 | Workers die | yes | 1.0 | 7 | 1,234 | 50 | 0 | 0 | 1 | 12.5 | 80 | 3 | 0 |"
+    assert told in text
     assert "| `refused` | 3 | commits that the fence refused, because" in text
     assert "not yet run" in page([one], [])
     assert "**It falls short:**\n\n- It was slow." in (found := page([other], [short]))
-    assert "| Workers die | **no** | 1.0 | 7 |" in found
+    assert "| 1 | Workers die | **no** | 1.0 | 7 |" in found
 
 
 def test_the_page_is_made_of_the_results() -> None:
