@@ -50,6 +50,9 @@ from processors.tables import DUE
 SOON_MS: Final = 1_000  # no sooner: so batches need not be cut between events that are closer
 LOOK_MS: Final = 365 * int(DAY_MS)
 STEP_MS: Final = 60_000
+STEEPEST_MIN: Final = (
+    1e-12  # points a millisecond: where all points of a model are 0, nothing moves
+)
 FINENESS: Final = 32  # a step is no longer than this part of the way so far, where it may cross
 
 _SINCE = int(SignalKind.SINCE)
@@ -228,7 +231,7 @@ class HealthAhead:
             (health.components, health.signals, health.settings),
             (np.full((registers, 1), np.nan), np.zeros((SUMS, 1))),
             np.array(sorted({*borders, *(health.borders if is_band else ())}), dtype=np.float64),
-            max(map(steepest_of, health.model.components)),
+            max(STEEPEST_MIN, *map(steepest_of, health.model.components)),
             is_band,
         )
 

@@ -1,5 +1,7 @@
 """Health ahead against its definition: where it will be, and when it passes a border, if nothing happens."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from processors.health_ahead import (
     crossing_in_ms,
     level_after,
 )
+from processors.model import Points, Shape
 from processors.profiles import Table
 from processors.tables import DUE
 from tests.processors.health_oracle import judge
@@ -127,6 +130,26 @@ def test_nothing_is_due_where_nothing_is_known_or_nothing_will_change() -> None:
     """A customer without a score has no border to pass."""
     assert due_ms_of([event("customer.identify", START_MS)], ahead_of(50.0)) == 0
     assert crossing([event("order.placed", START_MS)], 0.5) == 0
+
+
+def test_a_model_whose_points_are_all_nothing_has_nobody_due() -> None:
+    """Its level never moves; a worker must not end by it."""
+    made = scorer()
+    health = made.scores.health
+    flat = replace(
+        health.model,
+        components=tuple(
+            replace(
+                each, signals=tuple(replace(one, points=Points(Shape.LINE)) for one in each.signals)
+            )
+            for each in health.model.components
+        ),
+    )
+    ahead = HealthAhead.of(replace(health, model=flat), made.plan.registers, (50.0,), is_band=False)
+    assert ahead.steepest > 0.0
+    assert (
+        due_ms_of([event("order.placed", START_MS)], ahead, are_timers=False) == START_MS + LOOK_MS
+    )
 
 
 def test_the_end_of_the_dwell_time_is_looked_at() -> None:
