@@ -51,9 +51,9 @@ away for 8 seconds stalls for longer. *Recovery* is the 99th percentile of the t
 end where it lasts, until progress. What an experiment does not look at has a dash. Some naive runs come out
 wrong in other ways than by missing and surplus, and say how.
 
-Each section says of which commit it is; one that fell short on a machine with other work is run again later,
-and keeps its older figures until then. A figure that ends in `_surely` is the lower end of its 95 %
-confidence interval: on such a machine, a single figure of time means little.
+Each section says of which commit it is. What fell short stays here until a later run holds. A figure that
+ends in `_surely` is the lower end of its 95 % confidence interval: on a machine with other work, a
+single figure of time means little.
 """
 
 CAVEATS: Final = """\
