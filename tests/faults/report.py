@@ -51,9 +51,9 @@ away for 8 seconds stalls for longer. *Recovery* is the 99th percentile of the t
 end where it lasts, until progress. What an experiment does not look at has a dash. Some naive runs come out
 wrong in other ways than by missing and surplus, and say how.
 
-Each section says of which commit it is. What fell short stays here until a later run holds. A figure that
-ends in `_surely` is the lower end of its 95 % confidence interval: on a machine with other work, a
-single figure of time means little.
+Each section says of which commit it is; a run that came to no end has dashes, for it has counted nothing. A
+figure that ends in `_surely` is the lower end of its 95 % confidence interval: on a machine with other work,
+a single figure of time means little.
 """
 
 CAVEATS: Final = """\
@@ -100,10 +100,16 @@ def table(experiments: Iterable[Experiment], rows: Mapping[str, Row]) -> str:
                 "yes" if row["ok"] else "**no**",
                 str(row["scale"]),
                 str(row["seed"]),
-                *(figure(row[name]) for name in names[1:]),
+                *(shown(row, name) for name in names[1:]),
             ]
         lines.append("| " + " | ".join([str(each.number), begun(each.title), *cells]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def shown(row: Row, name: str) -> str:
+    """A figure of a row; a dash where its run, naive or real, came to no end: nothing was counted."""
+    counted_any = row["naive_faults" if name.startswith("naive_") else "events"]
+    return figure(row[name] if counted_any else None)
 
 
 def figure(value: object) -> str:
@@ -143,15 +149,16 @@ def section(experiment: Experiment, row: Row | None) -> str:
     assert isinstance(figures, Mapping)
     if not row["ok"]:
         lines += ["", "**It falls short:**", "", *(f"- {each}" for each in wrong), ""]
-    lines += [
-        (
-            f"It came out wrong: {figure(row['naive_missing'])} missing and"
-            f" {figure(row['naive_surplus'])} surplus after {figure(row['naive_faults'])} faults."
-        ),
-        *(f"- `{each}`" for each in naive_wrong[:WRONG_SHOWN]),
-        "",
-        f"**Counted.** {counted(row)}",
-    ]
+    if row["naive_faults"]:
+        lines += [
+            (
+                f"It came out wrong: {figure(row['naive_missing'])} missing and"
+                f" {figure(row['naive_surplus'])} surplus after {figure(row['naive_faults'])} faults."
+            ),
+            *(f"- `{each}`" for each in naive_wrong[:WRONG_SHOWN]),
+            "",
+        ]
+    lines.append(f"**Counted.** {counted(row)}")
     if figures:
         lines += ["", "| figure | | |", "|---|---:|---|"]
         lines += [
@@ -161,6 +168,12 @@ def section(experiment: Experiment, row: Row | None) -> str:
 
 
 def counted(row: Row) -> str:
+    made = (
+        f"Scale {row['scale']}, {figure(row['seconds'])} s, the naive run included;"
+        f" {row['machine']}; commit {row['commit']}"
+    )
+    if not row["events"]:
+        return f"Nothing: the run came to no end. {made}."
     text = (
         f"{figure(row['events'])} events offered, {figure(row['acked'])} acknowledged,"
         f" {figure(row['applied'])} applied"
@@ -170,10 +183,7 @@ def counted(row: Row) -> str:
     if row["delivered"]:  # else nobody delivers in the experiment
         text += f"; {figure(row['delivered'])} delivered"
         text += f", {figure(row['repeated'])} deliveries repeated" if row["repeated"] else ""
-    return (
-        f"{text}. Scale {row['scale']}, {figure(row['seconds'])} s, the naive run included;"
-        f" {row['machine']}; commit {row['commit']}."
-    )
+    return f"{text}. {made}."
 
 
 def refresh() -> None:

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.faults.experiment import PROMISED
-from tests.faults.trial import Row
+from tests.faults.trial import Row, commit, machine
 from tests.machine import ROOT
 
 SPARE_SECONDS: Final = 180.0  # servers start, kernels compile, a machine is slow
@@ -195,8 +195,8 @@ def _nothing(name: str, seconds: float) -> dict[str, object]:
         "naive_wrong": [],
         "seconds": seconds,
         "ok": False,
-        "machine": "",
-        "commit": "",
+        "machine": machine(),
+        "commit": commit(),
     }
 
 
